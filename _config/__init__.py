@@ -1,0 +1,1 @@
+"""The workshop: turns the chapters of the book into a library and a site."""

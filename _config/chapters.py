@@ -1,0 +1,245 @@
+"""The one parser: the text of a chapter -> Chapter(cells).
+
+A chapter is a Jupytext ``py:percent`` script.  A marker line starts a cell::
+
+    # %% Title of the cell tags=["export"] module="nn.linear"
+    # %% [markdown] alt="..."
+
+Values are JSON.  A markdown cell is one string literal, ``r\"\"\" ... \"\"\"``.
+Cells keep their raw text and their line in the file, so that every later step
+can slice instead of re-generate and can name the line that is wrong.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK = ROOT / "book"
+SRC = ROOT / "src"
+
+MARKER = re.compile(r"# ?%%(?!%)[ \t]*(?P<rest>.*)")
+KEY = re.compile(r"(?<!\S)(?P<key>[A-Za-z_]\w*)=")
+TEXT_KEYS = {"module", "earns", "loans", "repaid", "alt", "record"}
+KEYS = TEXT_KEYS | {"tags", "namespace", "limit", "mystnb"}
+TAGS = {
+    "export",  # copied into src/groundup/
+    "reference",  # the real thing, for comparison: exempt from the ledger
+    "answer",  # code that answers a question: folded
+    "solution",  # code that solves an exercise: folded
+    "record",  # a long measurement, run by `nox -s record`
+    "hide-input",
+    "hide-output",
+    "hide-cell",
+    "remove-input",
+    "remove-output",
+    "remove-cell",
+    "raises-exception",
+}
+# Characters that str.splitlines() takes for line ends but Python does not:
+# a round trip through Jupytext would change a text that holds one of them.
+FOREIGN = re.compile("[\ufeff\v\f\x1c-\x1e\x85\u2028\u2029]")
+
+
+class ChapterError(Exception):
+    """A mistake in the book, with the place to mend it."""
+
+    def __init__(self, path: Path, line: int, message: str):
+        super().__init__(f"{shown(path)}:{line}: {message}")
+        self.path, self.line, self.message = Path(path), line, message
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: ``line`` is its marker's, ``first_line`` its text's, from 1."""
+
+    kind: str  # "code" or "markdown"
+    title: str
+    metadata: dict = field(hash=False)
+    source: str
+    line: int
+    first_line: int
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return tuple(self.metadata.get("tags", ()))
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """The space-separated names under ``key``, such as ``earns``."""
+        return tuple(self.metadata.get(key, "").split())
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A parsed chapter; ``name`` is its path in the book without suffix."""
+
+    path: Path
+    name: str
+    text: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def code(self) -> tuple[Cell, ...]:
+        return tuple(cell for cell in self.cells if cell.kind == "code")
+
+    @property
+    def part(self) -> str:
+        return self.name.split("/")[0]
+
+    @property
+    def number(self) -> str:
+        """``"2.1"`` for ``2_backward/1_matmul``."""
+        return ".".join(piece.split("_")[0] for piece in self.name.split("/"))
+
+    @property
+    def title(self) -> str:
+        for cell in self.cells:
+            if match := re.search(r"^# (.+)$", prose(cell), re.MULTILINE):
+                return match[1].strip()
+        return self.name
+
+    def module(self, cell: Cell) -> str | None:
+        """The dotted destination of an exported cell, without ``groundup.``."""
+        default = self.cells[0].metadata.get("module")
+        return cell.metadata.get("module", default)
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The whole chapter's syntax tree, with the file's line numbers."""
+        try:
+            return ast.parse(self.text, filename=str(self.path))
+        except SyntaxError as error:
+            message = f"syntax error: {error.msg}"
+            raise ChapterError(self.path, error.lineno or 1, message) from None
+
+    def statements(self, cell: Cell) -> list[ast.stmt]:
+        """The statements of a code cell, with the file's line numbers."""
+        last = cell.first_line + cell.source.count("\n")
+        lines = range(cell.first_line, last + 1)
+        return [node for node in self.tree.body if node.lineno in lines]
+
+
+def shown(path: Path) -> str:
+    """The path as people write it: from the repository's root if inside."""
+    path = Path(path).resolve()
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def prose(cell: Cell) -> str:
+    """The text of a markdown cell, out of its string literal; else empty."""
+    if cell.kind != "markdown":
+        return ""
+    return ast.literal_eval(cell.source).strip("\n")
+
+
+def chapter_paths(book: Path = BOOK) -> list[Path]:
+    """Every chapter of the book, in reading order: ``N_part/N_chapter.py``."""
+    paths = book.glob("[0-9]*_*/[0-9]*_*.py")
+    return sorted(paths, key=lambda path: reading_order(path, book))
+
+
+def reading_order(path: Path, book: Path) -> list[tuple[int, str]]:
+    pieces = path.relative_to(book).with_suffix("").parts
+    return [(int(piece.split("_")[0]), piece) for piece in pieces]
+
+
+def read_book(book: Path = BOOK) -> list[Chapter]:
+    """Parse every chapter, in reading order."""
+    return [read_chapter(path, book) for path in chapter_paths(book)]
+
+
+def read_chapter(path: Path, book: Path = BOOK) -> Chapter:
+    """Parse one chapter's file; CRLF line ends are read as LF."""
+    name = path.resolve().relative_to(book.resolve()).with_suffix("")
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ChapterError(path, line, "not UTF-8: save it as UTF-8") from None
+    return parse(text, path, name.as_posix())
+
+
+def parse(text: str, path: Path, name: str) -> Chapter:
+    """Split a chapter's text into its cells and check each marker line."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if match := FOREIGN.search(text):
+        line = text[: match.start()].count("\n") + 1
+        message = f"character {match[0]!r} would not survive Jupytext: write it as an escape"
+        raise ChapterError(path, line, message)
+    if not text.startswith("# %%"):
+        raise ChapterError(path, 1, "a chapter starts with a cell marker, `# %%`")
+    return Chapter(path, name, text, tuple(split(text, path)))
+
+
+def split(text: str, path: Path) -> Iterator[Cell]:
+    lines = text.split("\n")
+    starts = [i for i, line in enumerate(lines) if MARKER.fullmatch(line)]
+    for start, end in zip(starts, starts[1:] + [len(lines)], strict=True):
+        match = MARKER.fullmatch(lines[start])
+        kind, title, metadata = read_marker(match["rest"], path, start + 1)
+        body = lines[start + 1 : end]
+        skipped = next((i for i, line in enumerate(body) if line.strip()), len(body))
+        source = "\n".join(body[skipped:]).rstrip()
+        cell = Cell(kind, title, metadata, source, start + 1, start + 2 + skipped)
+        if kind == "markdown":
+            check_prose(cell, path)
+        yield cell
+
+
+def check_prose(cell: Cell, path: Path) -> None:
+    try:
+        if isinstance(ast.literal_eval(cell.source), str):
+            return
+    except (SyntaxError, ValueError):
+        pass
+    message = 'a markdown cell holds one string: r""" ... """'
+    raise ChapterError(path, cell.first_line, message)
+
+
+def read_marker(rest: str, path: Path, line: int) -> tuple[str, str, dict]:
+    """``[markdown] title key=json ...`` -> kind, title, metadata."""
+
+    def wrong(message: str) -> ChapterError:
+        return ChapterError(path, line, message)
+
+    kind = "code"
+    if rest.startswith("[markdown]"):
+        kind, rest = "markdown", rest.removeprefix("[markdown]").lstrip()
+    elif rest.startswith(("[", "{")):
+        raise wrong(f"unknown kind of cell: {rest.split()[0]} (only [markdown])")
+    match = KEY.search(rest)
+    title, rest = (rest, "") if match is None else (rest[: match.start()], rest[match.start() :])
+    metadata = {}
+    while rest:
+        match = KEY.match(rest)
+        if match is None:
+            raise wrong(f"cannot read {rest!r}: expected key=value, the value in JSON")
+        key = match["key"]
+        try:
+            value, end = json.JSONDecoder().raw_decode(rest, match.end())
+        except json.JSONDecodeError as error:
+            raise wrong(f"{key}= is not followed by JSON ({error.msg}): {rest!r}") from None
+        if key in metadata:
+            raise wrong(f"{key}= is given twice")
+        metadata[key] = check_value(key, value, wrong)
+        rest = rest[end:].lstrip()
+    if title.strip().split(" ")[0].rstrip(":") in TAGS:
+        raise wrong(f'{title.strip()!r} is a title; for a tag write tags=["{title.strip()}"]')
+    return kind, title.strip(), metadata
+
+
+def check_value(key: str, value: object, wrong) -> object:
+    if key not in KEYS:
+        raise wrong(f"unknown key {key}= (known: {', '.join(sorted(KEYS))})")
+    if key in TEXT_KEYS and not isinstance(value, str):
+        raise wrong(f"{key}= takes a string, got {json.dumps(value)}")
+    if key == "tags":
+        if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+            raise wrong(f"tags= takes a list of strings, got {json.dumps(value)}")
+        if unknown := [tag for tag in value if tag not in TAGS]:
+            raise wrong(f"unknown tag {unknown[0]!r} (known: {', '.join(sorted(TAGS))})")
+    return value

@@ -1,0 +1,103 @@
+"""The commands of the workshop; `nox -l` lists them.
+
+All sessions share one environment, `.venv`, since torch alone takes a gigabyte.
+It is made by pip from pyproject.toml and `_config/constraints.txt`, and made
+up to date when one of the two changes.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["build", "test"]
+
+ROOT = Path(__file__).parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+REQUIREMENTS = [ROOT / "pyproject.toml", ROOT / "_config" / "constraints.txt"]
+
+
+def run(session: nox.Session, *command: str) -> None:
+    """Run `python COMMAND` in the shared environment, made if need be."""
+    wanted = hashlib.sha256()
+    for path in REQUIREMENTS:
+        wanted.update(path.read_bytes())
+    stamp = VENV / "installed"
+    if not stamp.exists() or stamp.read_text() != wanted.hexdigest():
+        install(session)
+        stamp.write_text(wanted.hexdigest())
+    session.run(BIN / "python", *command, external=True)
+
+
+def install(session: nox.Session) -> None:
+    project = nox.project.load_toml(REQUIREMENTS[0])
+    groups = nox.project.dependency_groups(
+        project, *project["dependency-groups"]
+    )
+    session.run(sys.executable, "-m", "venv", VENV, external=True)
+    pip = [BIN / "python", "-m", "pip", "install", "--quiet"]
+    session.run(*pip, "-c", REQUIREMENTS[1], "-e", ".", *groups, external=True)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Extract the library, execute what changed, build the site."""
+    run(session, "-m", "_config.extract")
+    run(session, "-m", "_config.ledger")
+    run(session, "-m", "_config.data")
+    run(session, "-m", "_config.execute", *session.posargs)
+    run(session, "-m", "sphinx", "-W", "-q", "-c", ".", "book", "_build/html")
+    session.log(f"read it: {(ROOT / '_build/html/index.html').as_uri()}")
+
+
+@nox.session
+def test(session: nox.Session) -> None:
+    """Test the library, the workshop and the claims of the chapters."""
+    run(session, "-m", "pytest", *(session.posargs or ["-q"]))
+
+
+@nox.session
+def serve(session: nox.Session) -> None:
+    """Show the book in a browser and follow every change that is saved."""
+    run(session, "-m", "_config.serve", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Format and check chapters and code; `-- --check` changes nothing."""
+    check = ["--check"] if "--check" in session.posargs else []
+    fix = [] if check else ["--fix"]
+    run(session, "-m", "ruff", "check", "--quiet", *fix, ".")
+    run(session, "-m", "ruff", "format", "--quiet", *check, ".")
+    run(session, "-m", "codespell_lib", "book", "src", "tests", "_config")
+    run(session, "-m", "_config.ledger")
+    run(session, "-m", "_config.extract", *check)
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Open every built page in a browser and hold the site's targets."""
+    run(session, "-m", "_config.browser", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure our speed beside torch's, as ratios."""
+    run(session, "-m", "_config.bench", *session.posargs)
+
+
+@nox.session
+def record(session: nox.Session) -> None:
+    """Run a chapter's long measurements and keep them beside it."""
+    run(session, "-m", "_config.record", *session.posargs)
+
+
+@nox.session
+def clean(session: nox.Session) -> None:
+    """Delete everything that a build makes."""
+    shutil.rmtree(ROOT / "_build", ignore_errors=True)

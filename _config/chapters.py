@@ -15,14 +15,24 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
 SRC = ROOT / "src"
 
-MARKER = re.compile(r"# ?%%(?!%)[ \t]*(?P<rest>.*)")
+MARKER = re.compile(r"# %%(?:[ \t]+(?P<rest>.*))?")
+# What Jupytext, or a hurried author, also takes for a marker.
+NEAR_MARKER = re.compile(r"\s*#\s*(%%|<codecell>\s*$|In\[[\d ]*\]:?\s*$)")
+# A marker inside a string is text; ``own`` is a comment on a line of its own.
+TOKEN = re.compile(
+    r'''("""|\'\'\')(?:\\.|[^\\])*?\1'''
+    r"""|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'"""
+    r"""|(?P<own>(?m:^)[ \t]*\#[^\n]*)|\#[^\n]*""",
+    re.DOTALL,
+)
+MAGIC = re.compile(r"\s*[%!?]|\s*[\w., ]+=\s*[%!]|.*\w\?+\s*$")
 KEY = re.compile(r"(?<!\S)(?P<key>[A-Za-z_]\w*)=")
 TEXT_KEYS = {"module", "earns", "loans", "repaid", "alt", "record"}
 KEYS = TEXT_KEYS | {"tags", "namespace", "limit", "mystnb"}
@@ -42,7 +52,7 @@ TAGS = {
 }
 # Characters that str.splitlines() takes for line ends but Python does not:
 # a round trip through Jupytext would change a text that holds one of them.
-FOREIGN = re.compile("[\ufeff\v\f\x1c-\x1e\x85\u2028\u2029]")
+FOREIGN = re.compile("[\0\ufeff\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 class ChapterError(Exception):
@@ -109,24 +119,39 @@ class Chapter:
 
     @cached_property
     def tree(self) -> ast.Module:
-        """The whole chapter's syntax tree, with the file's line numbers."""
-        try:
-            return ast.parse(self.text, filename=str(self.path))
-        except SyntaxError as error:
-            message = f"syntax error: {error.msg}"
-            raise ChapterError(self.path, error.lineno or 1, message) from None
+        """The syntax tree of all code, with the file's line numbers."""
+        nodes = [node for cell in self.code for node in self.statements(cell)]
+        return ast.Module(nodes, type_ignores=[])
 
     def statements(self, cell: Cell) -> list[ast.stmt]:
         """The statements of a code cell, with the file's line numbers."""
-        last = cell.first_line + cell.source.count("\n")
-        lines = range(cell.first_line, last + 1)
-        return [node for node in self.tree.body if node.lineno in lines]
+        return parse_cell(self.path, cell.source, cell.first_line)
+
+
+@lru_cache(maxsize=4096)
+def parse_cell(path: Path, source: str, first_line: int) -> list[ast.stmt]:
+    try:
+        return ast.parse("\n" * (first_line - 1) + source).body
+    except SyntaxError as error:
+        lines = source.split("\n")
+        at = min((error.lineno or first_line) - first_line, len(lines) - 1)
+        message = f"syntax error: {error.msg}"
+        magics = [i for i, line in enumerate(lines) if line[:1] in ("%", "!")]
+        if MAGIC.match(lines[at]) or magics:
+            at = at if MAGIC.match(lines[at]) else magics[0]
+            message = (
+                f"notebook magic {lines[at].strip()!r}: a chapter is plain "
+                "Python, write it as a call or leave it out"
+            )
+        raise ChapterError(path, first_line + at, message) from None
 
 
 def shown(path: Path) -> str:
     """The path as people write it: from the repository's root if inside."""
     path = Path(path).resolve()
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+    return (
+        str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+    )
 
 
 def prose(cell: Cell) -> str:
@@ -138,13 +163,17 @@ def prose(cell: Cell) -> str:
 
 def chapter_paths(book: Path = BOOK) -> list[Path]:
     """Every chapter of the book, in reading order: ``N_part/N_chapter.py``."""
-    paths = book.glob("[0-9]*_*/[0-9]*_*.py")
-    return sorted(paths, key=lambda path: reading_order(path, book))
+    order = {
+        reading_order(path, book): path for path in book.glob("[0-9]*/[!.]*.py")
+    }
+    return [order[key] for key in sorted(order)]
 
 
-def reading_order(path: Path, book: Path) -> list[tuple[int, str]]:
+def reading_order(path: Path, book: Path) -> tuple[tuple[int, str], ...]:
     pieces = path.relative_to(book).with_suffix("").parts
-    return [(int(piece.split("_")[0]), piece) for piece in pieces]
+    if not all(re.fullmatch(r"\d+_\w+", piece) for piece in pieces):
+        raise ChapterError(path, 1, "a chapter is called N_part/N_name.py")
+    return tuple((int(piece.split("_")[0]), piece) for piece in pieces)
 
 
 def read_book(book: Path = BOOK) -> list[Chapter]:
@@ -171,33 +200,60 @@ def parse(text: str, path: Path, name: str) -> Chapter:
         message = f"character {match[0]!r} would not survive Jupytext: write it as an escape"
         raise ChapterError(path, line, message)
     if not text.startswith("# %%"):
-        raise ChapterError(path, 1, "a chapter starts with a cell marker, `# %%`")
+        raise ChapterError(
+            path, 1, "a chapter starts with a cell marker, `# %%`"
+        )
     return Chapter(path, name, text, tuple(split(text, path)))
 
 
 def split(text: str, path: Path) -> Iterator[Cell]:
     lines = text.split("\n")
-    starts = [i for i, line in enumerate(lines) if MARKER.fullmatch(line)]
+    starts = list(marker_lines(text, path))
     for start, end in zip(starts, starts[1:] + [len(lines)], strict=True):
         match = MARKER.fullmatch(lines[start])
-        kind, title, metadata = read_marker(match["rest"], path, start + 1)
+        kind, title, metadata = read_marker(
+            match["rest"] or "", path, start + 1
+        )
         body = lines[start + 1 : end]
-        skipped = next((i for i, line in enumerate(body) if line.strip()), len(body))
+        skipped = next(
+            (i for i, line in enumerate(body) if line.strip()), len(body)
+        )
         source = "\n".join(body[skipped:]).rstrip()
-        cell = Cell(kind, title, metadata, source, start + 1, start + 2 + skipped)
+        cell = Cell(
+            kind, title, metadata, source, start + 1, start + 2 + skipped
+        )
         if kind == "markdown":
             check_prose(cell, path)
         yield cell
 
 
+def marker_lines(text: str, path: Path) -> Iterator[int]:
+    """The index of each line that starts a cell."""
+    for match in TOKEN.finditer(text):
+        comment = match["own"] or ""
+        if not NEAR_MARKER.match(comment):
+            continue
+        line = text.count("\n", 0, match.start())
+        if MARKER.fullmatch(comment) is None:
+            message = f"{comment.strip()!r}: a cell starts with `# %%` and a space, at the start of the line"
+            raise ChapterError(path, line + 1, message)
+        yield line
+
+
 def check_prose(cell: Cell, path: Path) -> None:
-    try:
-        if isinstance(ast.literal_eval(cell.source), str):
-            return
-    except (SyntaxError, ValueError):
-        pass
-    message = 'a markdown cell holds one string: r""" ... """'
-    raise ChapterError(path, cell.first_line, message)
+    """One triple-quoted string, which Jupytext and Python read alike."""
+    source, quotes = cell.source, '"""'
+    whole = source.count(quotes) == 2 and source.endswith(quotes)
+    if not (
+        whole and len(source) >= 6 and source.startswith((quotes, "r" + quotes))
+    ):
+        message = 'a markdown cell holds one string: r""" ... """'
+        raise ChapterError(path, cell.first_line, message)
+    if source.startswith(quotes) and "\\" in source:
+        line = cell.first_line + source[: source.index("\\")].count("\n")
+        raise ChapterError(
+            path, line, 'a backslash in prose: start the string with r"""'
+        )
 
 
 def read_marker(rest: str, path: Path, line: int) -> tuple[str, str, dict]:
@@ -210,25 +266,37 @@ def read_marker(rest: str, path: Path, line: int) -> tuple[str, str, dict]:
     if rest.startswith("[markdown]"):
         kind, rest = "markdown", rest.removeprefix("[markdown]").lstrip()
     elif rest.startswith(("[", "{")):
-        raise wrong(f"unknown kind of cell: {rest.split()[0]} (only [markdown])")
+        raise wrong(
+            f"unknown kind of cell: {rest.split()[0]} (only [markdown])"
+        )
     match = KEY.search(rest)
-    title, rest = (rest, "") if match is None else (rest[: match.start()], rest[match.start() :])
+    title, rest = (
+        (rest, "")
+        if match is None
+        else (rest[: match.start()], rest[match.start() :])
+    )
     metadata = {}
     while rest:
         match = KEY.match(rest)
         if match is None:
-            raise wrong(f"cannot read {rest!r}: expected key=value, the value in JSON")
+            raise wrong(
+                f"cannot read {rest!r}: expected key=value, the value in JSON"
+            )
         key = match["key"]
         try:
             value, end = json.JSONDecoder().raw_decode(rest, match.end())
         except json.JSONDecodeError as error:
-            raise wrong(f"{key}= is not followed by JSON ({error.msg}): {rest!r}") from None
+            raise wrong(
+                f"{key}= is not followed by JSON ({error.msg}): {rest!r}"
+            ) from None
         if key in metadata:
             raise wrong(f"{key}= is given twice")
         metadata[key] = check_value(key, value, wrong)
         rest = rest[end:].lstrip()
     if title.strip().split(" ")[0].rstrip(":") in TAGS:
-        raise wrong(f'{title.strip()!r} is a title; for a tag write tags=["{title.strip()}"]')
+        raise wrong(
+            f'{title.strip()!r} is a title; for a tag write tags=["{title.strip()}"]'
+        )
     return kind, title.strip(), metadata
 
 
@@ -237,9 +305,23 @@ def check_value(key: str, value: object, wrong) -> object:
         raise wrong(f"unknown key {key}= (known: {', '.join(sorted(KEYS))})")
     if key in TEXT_KEYS and not isinstance(value, str):
         raise wrong(f"{key}= takes a string, got {json.dumps(value)}")
+    if key == "namespace" and not isinstance(value, bool):
+        raise wrong(f"namespace= takes true or false, got {json.dumps(value)}")
+    if key == "limit" and (
+        isinstance(value, bool) or not isinstance(value, int | float)
+    ):
+        raise wrong(
+            f"limit= takes a number of seconds, got {json.dumps(value)}"
+        )
     if key == "tags":
-        if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
-            raise wrong(f"tags= takes a list of strings, got {json.dumps(value)}")
+        if not isinstance(value, list) or not all(
+            isinstance(tag, str) for tag in value
+        ):
+            raise wrong(
+                f"tags= takes a list of strings, got {json.dumps(value)}"
+            )
         if unknown := [tag for tag in value if tag not in TAGS]:
-            raise wrong(f"unknown tag {unknown[0]!r} (known: {', '.join(sorted(TAGS))})")
+            raise wrong(
+                f"unknown tag {unknown[0]!r} (known: {', '.join(sorted(TAGS))})"
+            )
     return value

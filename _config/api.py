@@ -1,0 +1,166 @@
+"""The library's reference: a page a module, made from the cells that export it.
+
+The pages are MyST files for ``book/api/``.  Every entry names the cell that
+defines it and the chapters that use it.  They come from the chapters' syntax
+trees: no module is imported.
+"""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from _config.chapters import Chapter
+from _config.links import PACKAGE, Entry, Link, exported
+
+INDEX = """# The library
+
+One page a module, in the order in which the book builds them.
+
+```{{toctree}}
+{pages}
+```
+"""
+
+
+def pages(
+    chapters: list[Chapter],
+    library: dict[str, Entry],
+    links: dict[str, list[Link]],
+) -> dict[str, str]:
+    """Path in the book -> text: a page a module, and their index."""
+    users = defaultdict(list)
+    for chapter in chapters:
+        for name in {link.name for link in links[chapter.name]}:
+            if library[name].chapter.name != chapter.name:
+                users[name].append(chapter.name)
+    modules = {
+        module.removeprefix(f"{PACKAGE}."): page(module, entries, users)
+        for module, entries in by_module(library).items()
+    }
+    modules["index"] = INDEX.format(pages="\n".join(modules))
+    return {f"api/{name}.md": text for name, text in modules.items()}
+
+
+def by_module(library: dict[str, Entry]) -> dict[str, list[Entry]]:
+    modules = defaultdict(list)
+    for entry in library.values():
+        modules[entry.module].append(entry)
+    return modules
+
+
+def page(module: str, entries: list[Entry], users: dict[str, list[str]]) -> str:
+    chapter = entries[0].chapter
+    parts = [
+        f"# {module}",
+        f":::{{py:module}} {module}\n:::",
+        prose(module_docstring(module, chapter)),
+        f"Built in {{doc}}`/{chapter.name}`.",
+        *("\n".join(described(entry, users[entry.name])) for entry in entries),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def module_docstring(module: str, chapter: Chapter) -> str | None:
+    """The string that stands first in the module's first exported cell."""
+    for cell in chapter.code:
+        if (
+            exported(chapter, cell)
+            and f"{PACKAGE}.{chapter.module(cell)}" == module
+        ):
+            return ast.get_docstring(ast.Module(chapter.statements(cell), []))
+    return None
+
+
+def described(entry: Entry, users: list[str]) -> Iterator[str]:
+    """The entry as a directive of Sphinx's Python domain."""
+    node, name = entry.node, entry.name.rpartition(".")[2]
+    chapter = entry.chapter
+    where = f"{chapter.number} {chapter.title}, line {node.lineno}"
+    target = f"../{chapter.name}.html#built-{entry.name}"
+    built = f'Built in <a href="{target}">{where}</a>.'
+    if users:
+        built += (
+            " Used in " + ", ".join(f"{{doc}}`/{user}`" for user in users) + "."
+        )
+    footer = f"\n{{.gu-built}}\n{built}"
+    if isinstance(node, ast.ClassDef):
+        yield f"::::{{py:class}} {name}{class_signature(node)}"
+        yield prose(ast.get_docstring(node)) + "\n" + footer + "\n"
+        for method in methods(node):
+            yield from described_method(method)
+        yield "::::"
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        yield f":::{{py:function}} {name}{signature(node)}"
+        yield prose(ast.get_docstring(node)) + "\n" + footer
+        yield ":::"
+    else:
+        yield f":::{{py:data}} {name}"
+        if node.value and len(value := ast.unparse(node.value)) < 60:
+            yield f":value: {value}\n"
+        yield footer
+        yield ":::"
+
+
+def described_method(method: ast.FunctionDef) -> Iterator[str]:
+    kinds = {ast.unparse(decorator) for decorator in method.decorator_list}
+    if "property" in kinds:
+        yield f":::{{py:property}} {method.name}"
+        if method.returns:
+            yield f":type: {ast.unparse(method.returns)}\n"
+    else:
+        yield f":::{{py:method}} {method.name}{signature(method, 'staticmethod' not in kinds)}"
+        yield from (
+            f":{kind}:"
+            for kind in ("classmethod", "staticmethod")
+            if kind in kinds
+        )
+    yield "\n" + prose(ast.get_docstring(method))
+    yield ":::"
+
+
+def methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
+    """The public methods, without the setters of properties."""
+    return [
+        each
+        for each in node.body
+        if isinstance(each, ast.FunctionDef)
+        and not each.name.startswith("_")
+        and not any(
+            ast.unparse(mark).endswith((".setter", ".deleter"))
+            for mark in each.decorator_list
+        )
+    ]
+
+
+def signature(node: ast.FunctionDef, bound: bool = False) -> str:
+    """``(a: Tensor, b: Tensor) -> Tensor``, without ``self`` if bound."""
+    text = ast.unparse(node.args)
+    if bound:
+        text = re.sub(r"^\w+(, /)?(, )?", "", text)
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    return f"({text}){returns}"
+
+
+def class_signature(node: ast.ClassDef) -> str:
+    """The parameters of ``__init__``, or a dataclass's fields."""
+    for each in node.body:
+        if isinstance(each, ast.FunctionDef) and each.name == "__init__":
+            return signature(each, bound=True).removesuffix(" -> None")
+    if any("dataclass" in ast.unparse(mark) for mark in node.decorator_list):
+        fields = [
+            ast.unparse(each)
+            for each in node.body
+            if isinstance(each, ast.AnnAssign)
+        ]
+        return f"({', '.join(fields)})"
+    return ""
+
+
+def prose(docstring: str | None) -> str:
+    """A docstring as Markdown: a star outside code is a star."""
+    pieces = re.split(r"(`+[^`]+`+)", docstring or "")
+    return "".join(
+        piece if piece.startswith("`") else re.sub(r"([*$\[<])", r"\\\1", piece)
+        for piece in pieces
+    )

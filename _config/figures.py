@@ -1,0 +1,58 @@
+"""Figures: matplotlib's SVG, inlined so that it follows the page's theme.
+
+The kernels' ``matplotlibrc`` has the one list of colours; here each becomes the
+CSS variable that the theme sets for it, light and dark.
+"""
+
+import re
+from html import escape
+
+from _config.notebook import colours
+
+VARIABLES = {
+    colour: f"--gu-{name.removeprefix('c')}"
+    for colour, name in colours().items()
+} | {
+    # what "k", "0.5" and "w" draw
+    "#000000": "--gu-ink",
+    "#808080": "--gu-ink-faint",
+    "#ffffff": "--gu-paper",
+}
+PROLOGUE = re.compile(
+    r"\A.*?(?=<svg)|<metadata>.*?</metadata>|<!--.*?-->", re.DOTALL
+)
+FONT = re.compile(r"font: (?P<size>[\d.]+px) [^;\"]+")
+
+
+def figure(image: str, caption: str) -> str:
+    """An image, ``<svg>`` or ``<img>``, as a figure with its caption."""
+    caption = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure class="gu-figure">{image}{caption}</figure>'
+
+
+def png(data: str, alt: str, prefix: str) -> str:
+    """A bitmap as an element of the page; it has no ids to prefix."""
+    source = "data:image/png;base64," + data.replace("\n", "")
+    return f'<img src="{source}" alt="{escape(alt)}">'
+
+
+def svg(text: str, alt: str, prefix: str) -> str:
+    """An SVG file as an element of the page; its ids start with ``prefix``."""
+    text = PROLOGUE.sub("", text).strip()
+    text = FONT.sub(r"font-size: \g<size>", text)
+    text = re.sub("#[0-9a-f]{6}", lambda match: themed(match[0]), text)
+    used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
+    text = re.sub(
+        r' id="([^"]+)"',
+        lambda match: f' id="{prefix}-{match[1]}"' if match[1] in used else "",
+        text,
+    )
+    text = re.sub(r'(url\(#|href="#)', rf"\1{prefix}-", text)
+    return text.replace(
+        "<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1
+    )
+
+
+def themed(colour: str) -> str:
+    name = VARIABLES.get(colour)
+    return f"var({name})" if name else colour

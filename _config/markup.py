@@ -1,0 +1,66 @@
+"""What the book adds to Sphinx's HTML: native folds, and links inside code."""
+
+from collections.abc import Iterator
+from html import escape
+
+from docutils import nodes
+from myst_nb.sphinx_ import HideCodeCellNode
+from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
+
+from _config.links import weave
+
+
+class Fold(nodes.General, nodes.Element):
+    """A native ``details`` element with its ``summary``."""
+
+
+def visit_fold(self: HTML5Translator, node: Fold) -> None:
+    """Open a fold: ours, or that of MyST-NB, which says what it hides."""
+    summary, classes = node.get("summary"), node["classes"]
+    if isinstance(node, HideCodeCellNode):
+        summary = node["prompt_show"].replace("source", "code")
+        classes = ["hide", *classes]
+    self.body.append(f'<details class="{" ".join(classes)}">')
+    self.body.append(f"<summary>{escape(summary)}</summary>\n")
+
+
+def depart_fold(self: HTML5Translator, node: Fold) -> None:
+    """Close a fold."""
+    self.body.append("</details>\n")
+
+
+def visit_code(self: HTML5Translator, node: nodes.literal_block) -> None:
+    """Write code as Sphinx does, with the library's names as links."""
+    try:
+        type(self).visit_literal_block(self, node)
+    except nodes.SkipNode:
+        if "links" in node:
+            self.body[-1] = weave(self.body[-1], dict(anchors(self, node)))
+        raise
+
+
+def anchors(
+    self: HTML5Translator, node: nodes.literal_block
+) -> Iterator[tuple[tuple[int, int], str]]:
+    """Span -> opening tag, for each link whose entry has a page."""
+    builder = self.builder
+    objects = builder.env.domains.python_domain.objects
+    for start, end, name, summary in node["links"]:
+        if entry := objects.get(name):
+            uri = builder.get_relative_uri(
+                builder.current_docname, entry.docname
+            )
+            title = escape(f"{name}: {summary}" if summary else name)
+            href = f"{uri}#{entry.node_id}"
+            tag = f'<a class="gu-link" href="{href}" title="{title}">'
+            yield (start, end), tag
+
+
+def setup(app: Sphinx) -> None:
+    """Register the node and take over two that exist."""
+    app.add_node(Fold, html=(visit_fold, depart_fold))
+    app.add_node(
+        HideCodeCellNode, override=True, html=(visit_fold, depart_fold)
+    )
+    app.add_node(nodes.literal_block, override=True, html=(visit_code, None))

@@ -1,0 +1,1830 @@
+# %% [markdown] module="autograd.variable"
+r"""
+# An autograd engine
+
+In {doc}`/2_backward/4_layers` we wrote a `backward` for each layer and called
+them in the reverse order. The formulas were work. The order was not: it is the
+order of the forward pass, read backwards. **Can the program note that order
+while it computes, and so differentiate itself?**
+
+Part 1 assumed that it can: it borrowed `backward` from torch. This chapter
+builds it, first for single numbers, then for tensors, and pays the loan back.
+
+| name | what it is |
+| --- | --- |
+| `x`, `a`, `b` | the operands of a step |
+| `y`, `value` | its result |
+| `grad` | the gradient of the final number by `value`: the shape of `value` |
+| rule | a function from `grad` to the gradient of one operand |
+| `Variable` | a tensor that knows the step that made it |
+| `Node` | a recorded step: its rules, and where their results go |
+"""
+
+# %%
+import time
+from collections.abc import Callable
+
+import matplotlib.pyplot as plt
+import torch
+
+from groundup.datasets import mnist
+from groundup.gradients import numerical_gradient
+from groundup.testing import assert_close, assert_equal
+
+# %% [markdown]
+r"""
+## A number that remembers
+
+The {term}`chain rule` needs two things from a step: which numbers went in, and
+how fast the result changes with each of them. Call the second the *slope*. A
+sum has slopes 1 and 1. A product $ab$ has slopes $b$ and $a$. Both are known
+the moment that the step is computed, so the result can simply keep them.
+"""
+
+
+# %%
+class Value:
+    def __init__(self, data: float, *parents: tuple["Value", float]):
+        self.data, self.parents, self.grad = data, parents, 0.0
+
+    def __add__(self, other: "Value") -> "Value":
+        return Value(self.data + other.data, (self, 1.0), (other, 1.0))
+
+    def __mul__(self, other: "Value") -> "Value":
+        slopes = (self, other.data), (other, self.data)
+        return Value(self.data * other.data, *slopes)
+
+
+a, b = Value(2.0), Value(-3.0)
+c = a * b
+d = c + a
+e = c * d
+e.data
+
+# %% [markdown]
+r"""
+Nothing but arithmetic was asked for, yet `e` now leads back to everything that
+it was made of. Such a record is a {term}`computational graph`.
+"""
+
+# %% tags=["hide-input"] alt="A graph of five values from left to right: a = 2 and b = -3 feed the product c = -6; c and a feed the sum d = -4; c and d feed the product e = 24. Each arrow carries a slope: -3 and 2 into c, 1 and 1 into d, -4 and -6 into e."
+places = {"a": (0, 1), "b": (0, 0), "c": (1, 0), "d": (2, 1), "e": (3, 0.5)}
+values = {"a": a, "b": b, "c": c, "d": d, "e": e}
+names = {id(value): name for name, value in values.items()}
+figure, axis = plt.subplots(figsize=(7, 2.6))
+for name, value in values.items():
+    x, y = places[name]
+    label = f"{name} = {value.data:g}"
+    box = {"boxstyle": "round", "facecolor": "none", "edgecolor": "0.5"}
+    axis.text(x, y, label, ha="center", va="center", bbox=box)
+    for parent, slope in value.parents:
+        x0, y0 = places[names[id(parent)]]
+        line = {"arrowstyle": "->", "color": "C0", "shrinkA": 28, "shrinkB": 28}
+        axis.annotate("", (x, y), (x0, y0), arrowprops=line)
+        middle = (x0 + 0.6 * (x - x0), y0 + 0.6 * (y - y0) + 0.09)
+        axis.text(*middle, f"{slope:g}", ha="center", color="C0")
+axis.set(xlim=(-0.4, 3.4), ylim=(-0.3, 1.3))
+axis.axis("off")
+plt.show()
+
+# %% [markdown]
+r"""
+How fast does $e$ change with $a$? Every path from $a$ to $e$ carries a change
+along. On one path the slopes multiply; the changes of different paths add up.
+That is the whole chain rule. Going backwards from $e$, it is four lines.
+"""
+
+
+# %%
+def backward(value: Value, grad: float = 1.0) -> None:
+    value.grad += grad
+    for parent, slope in value.parents:
+        backward(parent, grad * slope)
+
+
+backward(e)
+a.grad, b.grad
+
+# %% [markdown]
+r"""
+With $e = ab(ab + a) = a^2b^2 + a^2b$, the rules of school give
+$\partial e/\partial a = 2ab^2 + 2ab = 24$ and
+$\partial e/\partial b = 2a^2b + a^2 = -20$.
+"""
+
+# %%
+assert (a.grad, b.grad) == (24.0, -20.0)
+
+# %% [markdown]
+r"""
+### One visit a node
+
+The function walks every path. How many are there? Double a number again and
+again: each doubling offers two ways back, so $n$ doublings offer $2^n$.
+"""
+
+
+# %%
+def doubled(x: Value, times: int) -> Value:
+    for _ in range(times):
+        x = x + x
+    return x
+
+
+def count_visits(value: Value) -> int:
+    return 1 + sum(count_visits(parent) for parent, _ in value.parents)
+
+
+[count_visits(doubled(Value(1.0), times)) for times in (1, 2, 4, 8, 16)]
+
+# %% [markdown]
+r"""
+A network reuses its values all the time, so this will not do. The remedy is to
+wait. A node passes its gradient on **once**, when all who used it have handed
+in their part. An order in which every node comes after its users is a
+{term}`topological order`; a depth-first walk, read backwards, is one.
+"""
+
+
+# %%
+def visit(value: Value, seen: set[Value], order: list[Value]) -> None:
+    if value not in seen:
+        seen.add(value)
+        for parent, _ in value.parents:
+            visit(parent, seen, order)
+        order.append(value)
+
+
+def backward(value: Value) -> None:
+    order: list[Value] = []
+    visit(value, set(), order)
+    value.grad = 1.0
+    for node in reversed(order):
+        for parent, slope in node.parents:
+            parent.grad += node.grad * slope
+
+
+x = Value(1.0)
+backward(doubled(x, 100))
+assert x.grad == 2**100
+
+# %% [markdown]
+r"""
+The walk calls itself once for each step back, and Python limits how deep that
+goes. A loop over a thousand words is no unusual network.
+"""
+
+# %% tags=["raises-exception"]
+backward(doubled(Value(1.0), 2000))
+
+# %% [markdown]
+r"""
+There is an order that needs no walk. A value exists before it is used, so
+**the order of birth is a topological order**. Give each value a number when it
+is made. Then go from the newest to the oldest. A list of steps in the order in
+which they ran is called a *tape*, and going back is winding it back.
+
+We keep the values that hold a gradient in a {term}`heap` and always take
+the newest. Whoever used it is newer still, hence done.
+"""
+
+# %%
+from heapq import heappop, heappush
+from itertools import count
+
+
+class Value(Value):
+    births = count()
+
+    def __init__(self, data: float, *parents: tuple["Value", float]):
+        super().__init__(data, *parents)
+        self.number = next(Value.births)
+
+    def __lt__(self, other: "Value") -> bool:  # the heap's top is the newest
+        return self.number > other.number
+
+
+# %%
+def backward(value: Value) -> None:
+    value.grad, waiting, seen = 1.0, [value], {value}
+    while waiting:
+        node = heappop(waiting)
+        for parent, slope in node.parents:
+            parent.grad += node.grad * slope
+            if parent not in seen:
+                seen.add(parent)
+                heappush(waiting, parent)
+
+
+# %% [markdown]
+r"""
+The same checks: many paths, and a depth that made the walk fail.
+"""
+
+# %%
+x = Value(1.0)
+backward(doubled(x, 1000))
+assert x.grad == 2.0**1000
+
+# %%
+x = deep = Value(0.5)
+for _ in range(100_000):
+    deep = deep + x
+backward(deep)
+assert x.grad == 100_001
+
+# %% [markdown]
+r"""
+## From numbers to tensors
+
+A graph of single numbers is far too slow: the network below multiplies 39 million
+pairs in its first layer. So a step becomes an operation on whole tensors. The
+slope of such a step is a {term}`Jacobian`, all results by all operands, and much too
+large to keep. But nobody asked for the Jacobian. What the way back needs is its
+product with one gradient, and for each operation that product is a formula.
+
+So a step returns its value and, for each operand, a *rule*: a function from
+the gradient of the value to the gradient of the operand. (Mathematicians call it
+a pullback, and libraries a vector-Jacobian product, VJP.) The
+rules of arithmetic are those of school.
+"""
+
+# %% tags=["export"] module="autograd.rules" namespace=true
+"""The steps of a computation: each its value, and a rule for each operand."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Rule = Callable[[Tensor], Tensor]  # gradient of the value -> of the operand
+Step = tuple[Tensor, *tuple[Rule, ...]]
+
+
+# %% Arithmetic tags=["export"] module="autograd.rules"
+def add_rule(a: Tensor, b: Tensor) -> Step:
+    """a + b."""
+    return a + b, lambda grad: grad, lambda grad: grad
+
+
+def sub_rule(a: Tensor, b: Tensor) -> Step:
+    """a - b."""
+    return a - b, lambda grad: grad, lambda grad: -grad
+
+
+def mul_rule(a: Tensor, b: Tensor) -> Step:
+    """a * b."""
+    return a * b, lambda grad: grad * b, lambda grad: grad * a
+
+
+def div_rule(a: Tensor, b: Tensor) -> Step:
+    """a / b."""
+    return a / b, lambda grad: grad / b, lambda grad: -grad * (a / b) / b
+
+
+# %% [markdown]
+r"""
+A rule is a {term}`closure`: it holds on to what it needs from the forward pass.
+That is all the saving of intermediates that chapter 2.3 did by hand. And it
+holds on to nothing else. The rule for `a` keeps `b`; if nobody asks for the
+gradient of `a`, we drop the rule, and `b` goes with it.
+"""
+
+# %%
+value, rule_a, rule_b = mul_rule(torch.tensor(2.0), torch.tensor(-3.0))
+value, rule_a(torch.tensor(1.0)), rule_b(torch.tensor(1.0))
+
+
+# %% [markdown]
+r"""
+The functions of one operand. Where the slope is easier to say with the result
+$y$ than with $x$, the rule keeps the result: $(e^x)' = y$,
+$\tanh' = 1 - y^2$, $\sigma' = y(1 - y)$.
+"""
+
+
+# %% Functions of one operand tags=["export"] module="autograd.rules"
+def neg_rule(x: Tensor) -> Step:
+    """-x."""
+    return -x, lambda grad: -grad
+
+
+def pow_rule(x: Tensor, exponent: float) -> Step:
+    """x to the power of a number."""
+    if isinstance(exponent, Tensor):
+        raise TypeError("x ** y needs a number y; else (y * x.log()).exp()")
+    if exponent == 0:
+        return x**0, lambda grad: torch.zeros_like(grad)
+    return x**exponent, lambda grad: grad * exponent * x ** (exponent - 1)
+
+
+def exp_rule(x: Tensor) -> Step:
+    """e to the power of x."""
+    y = x.exp()
+    return y, lambda grad: grad * y
+
+
+def log_rule(x: Tensor) -> Step:
+    """The natural logarithm."""
+    return x.log(), lambda grad: grad / x
+
+
+def tanh_rule(x: Tensor) -> Step:
+    """The hyperbolic tangent."""
+    y = x.tanh()
+    return y, lambda grad: grad * (1 - y * y)
+
+
+def sigmoid_rule(x: Tensor) -> Step:
+    """1 / (1 + exp(-x))."""
+    y = 1 / (1 + (-x).exp())
+    return y, lambda grad: grad * y * (1 - y)
+
+
+# %% [markdown]
+r"""
+Some have a corner, where no slope exists. Torch's choices are ours: at the
+corner ReLU and the absolute value have slope 0, and clamping to a range still
+lets the gradient pass at its two ends.
+"""
+
+
+# %% Functions with a corner tags=["export"] module="autograd.rules"
+def relu_rule(x: Tensor) -> Step:
+    """max(x, 0), with slope 0 at 0."""
+    y = x.clamp(min=0)
+    return y, lambda grad: grad * (y > 0)
+
+
+def abs_rule(x: Tensor) -> Step:
+    """The absolute value, with slope 0 at 0."""
+    return x.abs(), lambda grad: grad * x.sign()
+
+
+def clamp_rule(
+    x: Tensor, min: float | None = None, max: float | None = None
+) -> Step:
+    """X forced between two bounds, with slope 1 at a bound."""
+    y = x.clamp(min, max)
+    return y, lambda grad: grad * (y == x)
+
+
+def where_rule(condition: Tensor, a: Tensor, b: Tensor) -> Step:
+    """Elements of a where the condition holds, else of b."""
+    choose = torch.where
+    return (
+        choose(condition, a, b),
+        lambda grad: None,  # a condition has no gradient
+        lambda grad: choose(condition, grad, 0),
+        lambda grad: choose(condition, 0, grad),
+    )
+
+
+# %% [markdown]
+r"""
+## Un-broadcasting
+
+$a + b$ with shapes `(4, 3)` and `(3,)` reads each element of $b$ four times.
+Four paths lead from it to the result, so its gradient is a sum of four.
+**What broadcasting repeats, the way back sums.** Every operation that
+broadcasts has the same need, so no rule deals with it: the engine will do it
+once, for all.
+"""
+
+
+# %% Un-broadcasting tags=["export"] module="autograd.axes" namespace=true
+"""Steps that work along axes: products, reductions, changes of shape."""
+
+
+def unbroadcast(grad: Tensor, shape: torch.Size) -> Tensor:
+    """A gradient summed over the axes that broadcasting from shape added."""
+    if grad.shape == shape:
+        return grad
+    extra = grad.dim() - len(shape)
+    pairs = list(zip(shape, grad.shape[max(extra, 0) :], strict=False))
+    if extra < 0 or any(size not in (1, found) for size, found in pairs):
+        found = tuple(grad.shape)
+        raise RuntimeError(
+            f"a gradient of shape {found} for a value of {tuple(shape)}"
+        )
+    ones = [extra + i for i, size in enumerate(shape) if size == 1]
+    axes = [*range(extra), *ones]
+    return grad.sum(axes).reshape(shape)
+
+
+# %%
+unbroadcast(torch.ones(4, 3), torch.Size([3]))
+
+# %% [markdown]
+r"""
+Here is the proof that this is the right thing, by
+{term}`finite differences <finite difference>`, with chapter 2.3's function.
+"""
+
+# %%
+torch.manual_seed(0)
+a, b = torch.randn(2, 4, 3).double(), torch.randn(4, 1).double()
+value, _, rule_b = mul_rule(a, b)
+numeric = numerical_gradient(lambda b: (a * b).sum(), b)
+assert_close(unbroadcast(rule_b(torch.ones_like(value)), b.shape), numeric)
+
+# %% [markdown]
+r"""
+## The rules with axes
+
+The matrix product has the two formulas of chapter 2.3: $\nabla_a = \nabla_y\,
+b^\top$ and $\nabla_b = a^\top \nabla_y$. Further axes in front are batches, and
+`mT` transposes the last two. A vector is given the axis that it lacks.
+"""
+
+
+# %% The matrix product tags=["export"] module="autograd.axes"
+def matmul_rule(a: Tensor, b: Tensor) -> Step:
+    """a @ b: (..., n, k), (..., k, m) -> (..., n, m); also of vectors."""
+    row, column = a.dim() == 1, b.dim() == 1
+    left = a.unsqueeze(0) if row else a
+    right = b.unsqueeze(1) if column else b
+
+    def matrix(grad: Tensor) -> Tensor:
+        grad = grad.unsqueeze(-1) if column else grad
+        return grad.unsqueeze(-2) if row else grad
+
+    def rule_b(grad: Tensor) -> Tensor:
+        grad = left.mT @ matrix(grad)
+        return grad.squeeze(-1) if column else grad
+
+    return a @ b, lambda grad: matrix(grad) @ right.mT, rule_b
+
+
+# %% [markdown]
+r"""
+A sum is the opposite of broadcasting. What it adds up, the way back repeats:
+`expand` makes the copies without memory, with a stride of 0. To line up, the
+gradient first gets back the axes of size 1 that the sum dropped. And the
+maximum passes its gradient to the element that won; if several did, they share it.
+"""
+
+
+# %% Sums, means and maxima tags=["export"] module="autograd.axes"
+Dim = int | tuple[int, ...] | None
+
+
+def kept(shape: torch.Size, dim: Dim) -> list[int]:
+    """The shape that a reduction over dim has with keepdim=True."""
+    dims = range(len(shape)) if dim is None or dim == () else dim
+    dims = (dims,) if isinstance(dims, int) else dims
+    reduced = {d % max(len(shape), 1) for d in dims}
+    return [1 if d in reduced else size for d, size in enumerate(shape)]
+
+
+def sum_rule(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Step:
+    """The sum over some axes, or over all."""
+    shape, ones = x.shape, kept(x.shape, dim)
+    value = x.sum(dim, keepdim=keepdim)
+    return value, lambda grad: grad.reshape(ones).expand(shape)
+
+
+def mean_rule(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Step:
+    """The mean over some axes, or over all."""
+    shape, ones = x.shape, kept(x.shape, dim)
+    value = x.mean(dim, keepdim=keepdim)
+    share = value.numel() / max(x.numel(), 1)
+    return value, lambda grad: (grad * share).reshape(ones).expand(shape)
+
+
+def amax_rule(x: Tensor, dim: Dim = (), keepdim: bool = False) -> Step:
+    """The maximum over some axes, or over all; ties share the gradient."""
+    ones = kept(x.shape, dim)
+    y = x.amax(() if dim is None else dim, keepdim=keepdim)
+
+    def rule(grad: Tensor) -> Tensor:
+        won = x == y.reshape(ones)
+        shares = unbroadcast(won.to(grad.dtype), torch.Size(ones))
+        return won * (grad.reshape(ones) / shares)
+
+    return y, rule
+
+
+# %% [markdown]
+r"""
+Operations that only move elements have rules that move them back. To expand is
+to broadcast on purpose, and the engine sums that already. A permutation is
+undone by the permutation that sorts it.
+"""
+
+
+# %% Changes of shape tags=["export"] module="autograd.axes"
+def reshape_rule(x: Tensor, shape: tuple[int, ...]) -> Step:
+    """The same elements in another shape."""
+    before = x.shape
+    return x.reshape(shape), lambda grad: grad.reshape(before)
+
+
+def transpose_rule(x: Tensor, dim0: int, dim1: int) -> Step:
+    """Two axes exchanged."""
+    return x.transpose(dim0, dim1), lambda grad: grad.transpose(dim0, dim1)
+
+
+def permute_rule(x: Tensor, dims: tuple[int, ...]) -> Step:
+    """The axes in another order."""
+    dims = tuple(d % len(dims) for d in dims)
+    back = sorted(range(len(dims)), key=dims.__getitem__)
+    return x.permute(dims), lambda grad: grad.permute(back)
+
+
+def expand_rule(x: Tensor, shape: tuple[int, ...]) -> Step:
+    """Axes of size 1 repeated."""
+    return x.expand(shape), lambda grad: grad
+
+
+def cat_rule(*tensors: Tensor, dim: int = 0) -> Step:
+    """Tensors joined along an axis that exists."""
+    sizes = [x.shape[dim] for x in tensors]
+    rules = [
+        lambda grad, i=i: grad.split(sizes, dim)[i] for i in range(len(sizes))
+    ]
+    return torch.cat(tensors, dim), *rules
+
+
+# %% [markdown]
+r"""
+Picking elements is the last. The way back puts each gradient where its element
+came from and leaves zeros elsewhere. An element that was picked twice gets
+both, so writing is not enough: it must be *adding*. To cover every kind of
+index at once we ask the index itself where it leads, with a tensor of positions.
+"""
+
+
+# %% Picking elements tags=["export"] module="autograd.axes"
+def index_rule(x: Tensor, index: object) -> Step:
+    """x[index], for any index that a tensor takes."""
+    shape = x.shape
+
+    def rule(grad: Tensor) -> Tensor:
+        places = torch.arange(shape.numel()).reshape(shape)[index].flatten()
+        zeros = grad.new_zeros(shape.numel())
+        return zeros.index_add(0, places, grad.flatten()).reshape(shape)
+
+    return x[index], rule
+
+
+def gather_rule(x: Tensor, dim: int, index: Tensor) -> Step:
+    """Elements picked along one axis: value[i][j] = x[i][index[i][j]]."""
+    shape = x.shape
+
+    def rule(grad: Tensor) -> Tensor:
+        return grad.new_zeros(shape).scatter_add(dim, index, grad)
+
+    return x.gather(dim, index), rule
+
+
+# %%
+value, rule = index_rule(torch.tensor([10.0, 20.0, 30.0]), [0, 2, 2])
+value, rule(torch.tensor([1.0, 1.0, 1.0]))
+
+# %% [markdown]
+r"""
+## The record
+
+What does a recorded step keep? Its number, so that the newest can be found. The
+shape and dtype of its value, so that a gradient that arrives can be made to fit.
+Where the results of its rules go. And the rules.
+
+It does *not* keep its operands. A sum of two large tensors needs neither of them
+on the way back, so their memory should be free to go.
+
+One danger is left. A rule holds a tensor, not a copy. If someone changes that
+tensor in place before the way back, the rule computes with wrong numbers and
+nobody notices. Torch counts the changes of each tensor in `_version`, so we note
+the count when the step is recorded and compare it when the rule is used.
+"""
+
+# %% tags=["export"] module="autograd.graph" namespace=true
+"""The record of a computation, and the way back through it."""
+
+from collections.abc import Iterator, Set
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+
+FREED = (
+    "backward a second time: the saved values are freed after the first; "
+    "pass retain_graph=True to it to keep them"
+)
+CHANGED = (
+    "a value that backward needs was changed in place after it was used; "
+    "make the change on a copy, or after backward"
+)
+_births = count()
+Target = Any  # a Node, or a leaf in its place: both have shape and dtype
+
+
+# %% A recorded step tags=["export"] module="autograd.graph"
+class Node:
+    """A recorded step: where its gradients go, and how they are computed."""
+
+    def __init__(
+        self,
+        value: Tensor,
+        targets: list[Target | None],
+        rule: Callable[[Tensor], list[Tensor | None]],
+        saved: list[Tensor],
+    ):
+        self.number = next(_births)
+        self.shape, self.dtype = value.shape, value.dtype
+        self.targets, self.rule = targets, rule
+        self.saved = [(tensor, tensor._version) for tensor in saved]
+
+    def backward(self, grad: Tensor) -> Iterator[tuple[Target, Tensor]]:
+        """Each target, with its gradient."""
+        if self.rule is None:
+            raise RuntimeError(FREED)
+        if any(tensor._version != version for tensor, version in self.saved):
+            raise RuntimeError(CHANGED)
+        for target, piece in zip(self.targets, self.rule(grad), strict=True):
+            if target is not None and piece is not None:
+                fitting = unbroadcast(piece, target.shape)
+                yield target, fitting.to(target.dtype)
+
+    def free(self) -> None:
+        """Forget the saved values: a second way through here is an error."""
+        if self.saved:
+            self.rule = self.saved = None
+
+
+# %% [markdown]
+r"""
+The targets are the operands as the graph knows them. One that was itself computed
+is represented by the node that made it. One that was not, a {term}`leaf`, stands
+for itself.
+"""
+
+# %% [markdown]
+r"""
+## The way back
+
+The loop is that of the single numbers. Gradients wait with the node that they
+belong to; a second one is added to the first. The newest node is taken, its rules
+run, and its saved values are freed. Leaves are never taken. What is
+still waiting at the end is theirs.
+"""
+
+
+# %% The way back tags=["export"] module="autograd.graph"
+def propagate(
+    root: Target,
+    grad: Tensor,
+    keep: Set[Target] = frozenset(),
+    retain_graph: bool = False,
+) -> dict[Target, Tensor]:
+    """The gradients of all leaves, and of the nodes in keep."""
+    waiting: dict[Target, Tensor] = {}
+    newest: list[tuple[int, Node]] = []
+
+    def arrive(target: Target, grad: Tensor) -> None:
+        if target in waiting:
+            waiting[target] = waiting[target] + grad
+        else:
+            waiting[target] = grad
+            if isinstance(target, Node):
+                heappush(newest, (-target.number, target))
+
+    arrive(root, grad)
+    while newest:
+        _, node = heappop(newest)
+        grad = waiting[node] if node in keep else waiting.pop(node)
+        for target, piece in node.backward(grad):
+            arrive(target, piece)
+        if not retain_graph:
+            node.free()
+    return waiting
+
+
+# %% [markdown]
+r"""
+Recording can be switched off, for validation and for the update of the weights.
+The switch is a context variable, so that a thread that evaluates does not
+disturb a thread that trains. `contextmanager` gives us the `with` block and the
+decorator alike.
+"""
+
+# %% tags=["export"] module="autograd.grad_mode" earns="torch.no_grad torch.is_grad_enabled"
+"""The switch that turns recording off."""
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_recording = ContextVar("recording", default=True)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing inside; as a block or, with brackets, a decorator."""
+    token = _recording.set(False)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def is_grad_enabled() -> bool:
+    """True if steps are being recorded."""
+    return _recording.get()
+
+
+# %% [markdown]
+r"""
+## Taking a step
+
+Now a step can be taken. `apply` computes it on plain tensors, then throws away the
+rules that nobody needs, and with them what they hold: this is how the gradient of
+the *data*, which chapter 2.4 found to cost more than anything else, is never
+computed. A value that cannot have a gradient, such as a whole number or
+a truth value, is not recorded at all.
+"""
+
+
+# %% What a variable is to a step tags=["export"]
+"""Variables: tensors that remember how they were computed."""
+
+
+def data_of(x: object) -> object:
+    """The tensor inside a variable; anything else as it is."""
+    return x.data if isinstance(x, Variable) else x
+
+
+def needs_grad(x: object) -> bool:
+    """True for a variable that a gradient should reach."""
+    return isinstance(x, Variable) and x.requires_grad
+
+
+def _held(x: object) -> Iterator[Tensor]:
+    """The tensors that a rule holds in its closure, also inside a tuple."""
+    if isinstance(x, Tensor):
+        yield x
+    elif isinstance(x, tuple | list):
+        for item in x:
+            yield from _held(item)
+
+
+# %% Taking a step tags=["export"]
+def record(
+    value: Tensor,
+    operands: list["Variable | None"],
+    rule: Callable[[Tensor], list[Tensor | None]],
+    saved: list[Tensor],
+) -> "Variable":
+    """A variable for value that knows its way back, if anyone needs it."""
+    output = Variable(value)
+    wanted = any(x is not None for x in operands)
+    if wanted and is_grad_enabled() and value.is_floating_point():
+        targets = [x if x is None else x.grad_fn or x for x in operands]
+        output.grad_fn = Node(value, targets, rule, saved)
+    return output
+
+
+def apply(
+    rule: Callable[..., Step], *operands: object, **options: object
+) -> "Variable":
+    """Take one step on the operands' tensors and record it."""
+    value, *rules = rule(*map(data_of, operands), **options)
+    pairs = zip(operands, rules, strict=False)  # options are no operands
+    wanted = [(x, rule) for x, rule in pairs if needs_grad(x)]
+    rules = [rule for _, rule in wanted]
+    cells = [cell for rule in rules for cell in rule.__closure__ or ()]
+    return record(
+        value,
+        [x for x, _ in wanted],
+        lambda grad: [rule(grad) for rule in rules],
+        [tensor for cell in cells for tensor in _held(cell.cell_contents)],
+    )
+
+
+# %% [markdown]
+r"""
+The first gradient, of the output by itself, is 1. That is plain for one number
+only. For a tensor there is no such choice, so there we demand one.
+"""
+
+
+# %% The first gradient tags=["export"]
+def _first_grad(output: "Variable", grad: object = None) -> Tensor:
+    """The gradient to start from: grad, or 1 if the output is one number."""
+    if not output.requires_grad:
+        raise RuntimeError("nothing that requires a gradient led to this value")
+    shape = tuple(output.shape)
+    if grad is None:
+        if output.data.numel() != 1:
+            raise RuntimeError(
+                f"a gradient of shape {shape} is needed to start from: "
+                "it is 1 only for a single number"
+            )
+        return torch.ones_like(output.data)
+    grad = data_of(grad)
+    if grad.shape != output.shape:
+        raise RuntimeError(
+            f"expected a gradient of shape {shape}, got {tuple(grad.shape)}"
+        )
+    return grad
+
+
+# %% [markdown]
+r"""
+## Variables
+
+A variable must behave like the tensor in it: the same operators, the same
+methods. Each is one rule, applied to the variable and to whatever else
+was given. So the methods are made, not written.
+"""
+
+
+# %% Methods from rules tags=["export"] module="autograd.operators" namespace=true
+"""What a variable can do: torch's operators and methods, each from a rule."""
+
+from functools import wraps
+from typing import Self
+
+
+def lift(rule: Callable[..., Step]) -> Callable:
+    """The method that applies a rule to self and what follows."""
+
+    @wraps(rule)
+    def method(self: "Operators", *others: object, **options: object):
+        return self.apply(rule, self, *others, **options)
+
+    return method
+
+
+def reflect(rule: Callable[..., Step]) -> Callable:
+    """The method for an operator whose left side is no variable: 2 - x."""
+    return lambda self, other: self.apply(rule, other, self)
+
+
+def compare(name: str) -> Callable:
+    """The method for a comparison: a plain tensor of truth values."""
+
+    def method(self: "Operators", other: object) -> Tensor:
+        return getattr(self.data, name)(getattr(other, "data", other))
+
+    return method
+
+
+# %% The operators tags=["export"] module="autograd.operators"
+class Operators:
+    """Arithmetic, functions and reductions of a variable."""
+
+    __add__, __radd__ = lift(add_rule), reflect(add_rule)
+    __sub__, __rsub__ = lift(sub_rule), reflect(sub_rule)
+    __mul__, __rmul__ = lift(mul_rule), reflect(mul_rule)
+    __truediv__, __rtruediv__ = lift(div_rule), reflect(div_rule)
+    __matmul__, __rmatmul__ = lift(matmul_rule), reflect(matmul_rule)
+    __lt__, __le__ = compare("__lt__"), compare("__le__")
+    __gt__, __ge__ = compare("__gt__"), compare("__ge__")
+    __eq__, __ne__ = compare("__eq__"), compare("__ne__")
+    __hash__ = object.__hash__  # a class that compares must say so
+    __neg__ = lift(neg_rule)
+    __pow__ = lift(pow_rule)
+    __getitem__ = lift(index_rule)
+    exp = lift(exp_rule)
+    log = lift(log_rule)
+    tanh = lift(tanh_rule)
+    sigmoid = lift(sigmoid_rule)
+    relu = lift(relu_rule)
+    abs = lift(abs_rule)
+    clamp = lift(clamp_rule)
+    sum = lift(sum_rule)
+    mean = lift(mean_rule)
+    amax = lift(amax_rule)
+    gather = lift(gather_rule)
+
+    def max(
+        self, dim: int | None = None, keepdim: bool = False
+    ) -> Self | tuple[Self, Tensor]:
+        """The maximum; along an axis, with the indices where it lies."""
+        if dim is None:
+            return self.amax()
+        indices = self.data.max(dim, keepdim=True).indices
+        values = self.gather(dim, indices)
+        if keepdim:
+            return values, indices
+        return values.squeeze(dim), indices.squeeze(dim)
+
+
+# %% [markdown]
+r"""
+The methods that change a shape need a line more, to read their arguments as
+torch does: `reshape(2, 3)` and `reshape((2, 3))` alike. Most of them are one and
+the same rule. To squeeze an axis or to add one is to reshape.
+"""
+
+
+# %% Changes of shape tags=["export"] module="autograd.operators"
+def listed(sizes: tuple) -> tuple[int, ...]:
+    """The sizes, given one by one or as one tuple."""
+    nested = len(sizes) == 1 and isinstance(sizes[0], tuple | list)
+    return tuple(sizes[0] if nested else sizes)
+
+
+class Shapes:
+    """The shape of a variable and its changes; they share the memory."""
+
+    @property
+    def shape(self) -> torch.Size:
+        """The size of each axis."""
+        return self.data.shape
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the elements."""
+        return self.data.dtype
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def reshape(self, *shape: int) -> Self:
+        """The same elements in another shape."""
+        return self.apply(reshape_rule, self, listed(shape))
+
+    view = reshape
+
+    def expand(self, *sizes: int) -> Self:
+        """Axes of size 1 repeated, without a copy."""
+        return self.apply(expand_rule, self, listed(sizes))
+
+    def unsqueeze(self, dim: int) -> Self:
+        """A new axis of size 1."""
+        return self.reshape(self.data.unsqueeze(dim).shape)
+
+    def squeeze(self, *dim: int) -> Self:
+        """Without one axis of size 1, or without all of them."""
+        return self.reshape(self.data.squeeze(*dim).shape)
+
+
+# %% The order of the axes tags=["export"] module="autograd.operators"
+class Axes:
+    """Changes of the order of a variable's axes."""
+
+    def permute(self, *dims: int) -> Self:
+        """The axes in another order."""
+        return self.apply(permute_rule, self, listed(dims))
+
+    def transpose(self, dim0: int, dim1: int) -> Self:
+        """Two axes exchanged."""
+        return self.apply(transpose_rule, self, dim0, dim1)
+
+    @property
+    def mT(self) -> Self:
+        """The last two axes exchanged."""
+        return self.transpose(-2, -1)
+
+    @property
+    def T(self) -> Self:
+        """The transpose of a matrix."""
+        return self.transpose(0, 1)
+
+
+# %% [markdown]
+r"""
+Then there is `w -= step`, the update of a weight. It changes the tensor in place,
+which is no step that could be recorded. While we record it is therefore an
+error, and the update belongs into `no_grad`.
+"""
+
+
+# %% Changes in place tags=["export"]
+def _in_place(name: str) -> Callable:
+    """The operator that changes a variable's data, where none records."""
+
+    def method(self: "Variable", other: object) -> "Variable":
+        if is_grad_enabled() and (needs_grad(self) or needs_grad(other)):
+            raise RuntimeError(
+                "a change in place is not recorded: make it under no_grad, "
+                "or write x = x + y in place of x += y"
+            )
+        getattr(self.data, name)(data_of(other))
+        return self
+
+    return method
+
+
+# %% [markdown]
+r"""
+Now the variable itself. It is a tensor, a gradient, and the node that made it. Only
+floating-point numbers have gradients: to move a whole number "a little" has no
+meaning. And only a leaf can be told whether it wants one. Of a computed variable,
+its operands have decided that.
+"""
+
+
+# %% A variable tags=["export"] earns="torch.Tensor.backward torch.Tensor.grad torch.Tensor.grad_fn torch.Tensor.is_leaf torch.Tensor.requires_grad torch.Tensor.requires_grad_ torch.Tensor.detach"
+class Variable(Operators, Shapes, Axes):
+    """A tensor that remembers how it was computed."""
+
+    apply = staticmethod(apply)
+    __iadd__, __isub__ = _in_place("add_"), _in_place("sub_")
+    __imul__, __itruediv__ = _in_place("mul_"), _in_place("div_")
+
+    def __init__(self, data: object, requires_grad: bool = False):
+        self.data = torch.as_tensor(data)
+        self.grad: Tensor | None = None
+        self.grad_fn: Node | None = None
+        self.wants_grad = False
+        self.requires_grad_(requires_grad)
+
+    def __repr__(self) -> str:
+        origin = self.grad_fn and ", computed"
+        leaf = ", requires_grad=True" if self.wants_grad else ""
+        return f"Variable({self.data}{origin or leaf})"
+
+    @property
+    def is_leaf(self) -> bool:
+        """True unless a recorded step made it."""
+        return self.grad_fn is None
+
+    @property
+    def requires_grad(self) -> bool:
+        """True if a gradient should reach it."""
+        return self.wants_grad or self.grad_fn is not None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Ask for a gradient, or no longer; for a leaf of floating point."""
+        if not self.is_leaf:
+            raise RuntimeError("only a leaf can be told; detach() makes one")
+        if requires_grad and not self.data.is_floating_point():
+            raise RuntimeError(f"a gradient of {self.dtype} has no meaning")
+        self.wants_grad = requires_grad
+        return self
+
+    def detach(self) -> Self:
+        """The same data without its past."""
+        return Variable(self.data)
+
+    def backward(
+        self, gradient: object = None, retain_graph: bool = False
+    ) -> None:
+        """Add to the grad of every leaf that led here."""
+        grad = _first_grad(self, gradient)
+        grads = propagate(self.grad_fn or self, grad, retain_graph=retain_graph)
+        for leaf, grad in grads.items():
+            if leaf.grad is None:
+                leaf.grad = grad.clone()  # two leaves may share one
+            else:
+                leaf.grad += grad
+
+
+# %% [markdown]
+r"""
+Two choices are hidden in the last lines. Gradients *accumulate*: a
+second `backward` adds to the first. And the first one is copied. The
+rule of a sum hands the same tensor to both operands; without the copy, clipping
+one gradient in place would clip the other.
+
+### The first test
+
+The values of the graph at the top, as tensors of one number.
+"""
+
+# %%
+a = Variable(2.0, requires_grad=True)
+b = Variable(-3.0, requires_grad=True)
+c = a * b
+e = c * (c + a)
+e.backward()
+assert_equal([a.grad.item(), b.grad.item()], [24.0, -20.0])
+e
+
+# %% [markdown]
+r"""
+And a linear layer with its loss, beside torch. `b` broadcasts, `w` is used twice.
+"""
+
+
+# %%
+def loss_of(x, w, b):
+    y = (x @ w + b).relu()
+    return ((y @ w.mT) ** 2).mean() + (w * w).sum() / 100
+
+
+torch.manual_seed(1)
+data = torch.randn(5, 4), torch.randn(4, 3), torch.randn(3)
+ours = [Variable(value, requires_grad=True) for value in data]
+loss_of(*ours).backward()
+ours[2].grad
+
+# %% Torch's own gradients tags=["reference"]
+theirs = [value.clone().requires_grad_() for value in data]
+loss_of(*theirs).backward()
+for our, their in zip(ours, theirs, strict=True):
+    assert_close(our.grad, their.grad)
+
+# %% [markdown]
+r"""
+## The rules of use
+
+Each rule that a user of torch trips over has its reason in the code above. A
+computed variable keeps no gradient: `propagate` handed it on and dropped it.
+"""
+
+# %%
+x = Variable([1.0, 2.0, 3.0], requires_grad=True)
+y = x * 2
+y.sum().backward()
+(x.is_leaf, x.grad), (y.is_leaf, y.grad)
+
+# %% [markdown]
+r"""
+A second pass adds to the first. So a training loop sets the gradient to `None`
+before each pass.
+"""
+
+# %%
+(x * 2).sum().backward()
+twice = x.grad
+x.grad = None
+twice
+
+# %% [markdown]
+r"""
+After the way back the saved values are gone, and with them most of the memory of
+the forward pass. To go back again one must have said so.
+"""
+
+# %% tags=["raises-exception"]
+y = (x * x).sum()
+y.backward()
+y.backward()
+
+# %% [markdown]
+r"""
+A value that was changed after its use is noticed.
+"""
+
+# %% tags=["raises-exception"]
+y = (x * x).sum()
+x.data.mul_(2)
+y.backward()
+
+# %% [markdown]
+r"""
+`detach` cuts the past off, and `no_grad` never records one.
+"""
+
+
+# %%
+@no_grad()
+def square(x: Variable) -> Variable:
+    return x * x
+
+
+square(x).requires_grad, (x * x).detach().requires_grad
+
+# %% [markdown]
+r"""
+What else is refused: a start from many numbers, and a gradient of a whole
+number.
+"""
+
+# %% tags=["raises-exception"]
+(x * x).backward()
+
+# %% tags=["raises-exception"]
+Variable([1, 2, 3], requires_grad=True)
+
+# %% [markdown]
+r"""
+## The gradient as a value
+
+Sometimes the gradient is wanted as a result, and of a variable that is no leaf. Then
+nothing should be added to any `grad`. `propagate` can do this already: we
+name what to keep.
+"""
+
+
+# %% The gradient as a value tags=["export"] earns="torch.autograd.grad"
+def grad(
+    output: Variable,
+    inputs: Variable | tuple[Variable, ...],
+    grad_output: object = None,
+    retain_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of output by each of inputs; no grad is changed."""
+    inputs = (inputs,) if isinstance(inputs, Variable) else inputs
+    targets = [x.grad_fn or x for x in inputs]
+    start = _first_grad(output, grad_output)
+    root = output.grad_fn or output
+    found = propagate(root, start, set(targets), retain_graph)
+    if not allow_unused and any(x not in found for x in targets):
+        raise RuntimeError(
+            "the output does not depend on one of the inputs; "
+            "allow_unused=True gives None for it"
+        )
+    return tuple(found.get(x) for x in targets)
+
+
+# %%
+x = Variable([1.0, 2.0, 3.0], requires_grad=True)
+y = x.exp()
+grad((y * y).sum(), (x, y)), x.grad
+
+# %% [markdown]
+r"""
+## Several variables at once
+
+Three functions take more than one variable and belong to none of them. A stack is
+a join along a new axis.
+"""
+
+
+# %% Several variables at once tags=["export"]
+def where(condition: Tensor, a: object, b: object) -> Variable:
+    """Elements of a where the condition holds, else of b."""
+    return apply(where_rule, data_of(condition), a, b)
+
+
+def cat(tensors: list[Variable], dim: int = 0) -> Variable:
+    """Variables joined along an axis that exists."""
+    return apply(cat_rule, *tensors, dim=dim)
+
+
+def stack(tensors: list[Variable], dim: int = 0) -> Variable:
+    """Variables joined along a new axis."""
+    shape = data_of(tensors[0]).unsqueeze(dim).shape
+    return cat([apply(reshape_rule, x, shape) for x in tensors], dim)
+
+
+# %% [markdown]
+r"""
+## A function of your own
+
+Sigmoid could have been written from the parts: $1 / (1 + e^{-x})$. Its value would
+be right everywhere. Look at its gradient far to the left.
+"""
+
+# %%
+x = Variable([-100.0, -1.0, 2.0], requires_grad=True)
+y = 1 / (1 + (-x).exp())
+y.sum().backward()
+y.data, x.grad
+
+# %% [markdown]
+r"""
+At $-100$, $e^{-x}$ overflows to infinity. The value survives as $1/\infty = 0$. The
+rules, each right by itself, then multiply infinity by zero. A gradient that is
+right on paper can be wrong in numbers, and the mend is to write down the rule
+of the whole: $y(1-y)$. That is why `sigmoid_rule` exists.
+
+Users need the same freedom. Torch's form for it is a class with two static
+methods and a *context* `ctx` between them. One method computes all gradients at
+once, so the user says what is saved, and asks `needs_input_grad` what can be left
+out. It takes the same `record`.
+"""
+
+# %% tags=["export"] module="autograd.function"
+"""Functions whose gradient the user writes, in torch's form."""
+
+from functools import partial
+
+
+class Context:
+    """What forward leaves for backward."""
+
+    def __init__(self, needs_input_grad: tuple[bool, ...]):
+        self.needs_input_grad = needs_input_grad
+        self.saved_tensors: tuple[Tensor, ...] = ()
+
+    def save_for_backward(self, *tensors: Tensor) -> None:
+        """Keep tensors, watched for changes and freed after backward."""
+        self.saved_tensors = tensors
+
+
+# %% A function of your own tags=["export"] module="autograd.function" earns="torch.autograd.Function"
+class Function:
+    """A base to fill in: a step with a gradient written by hand."""
+
+    @staticmethod
+    def forward(ctx: Context, *args: object) -> Tensor:
+        """The value, computed on plain tensors."""
+        raise NotImplementedError("forward(ctx, *args) is not written")
+
+    @staticmethod
+    def backward(ctx: Context, grad_output: Tensor) -> Tensor | tuple:
+        """A gradient or None for each argument of forward."""
+        raise NotImplementedError("backward(ctx, grad_output) is not written")
+
+    @classmethod
+    def gradients(cls, ctx: Context, grad: Tensor) -> tuple:
+        """What backward returns, checked, as a tuple."""
+        grads = cls.backward(ctx, grad)
+        grads = grads if isinstance(grads, tuple) else (grads,)
+        expected = len(ctx.needs_input_grad)
+        if len(grads) != expected:
+            raise RuntimeError(
+                f"{cls.__name__}.backward: expected {expected} gradients, "
+                f"one for each argument of forward, got {len(grads)}"
+            )
+        return grads
+
+    @classmethod
+    def apply(cls, *args: object) -> Variable:
+        """Run forward and record backward."""
+        ctx = Context(tuple(needs_grad(x) for x in args))
+        value = cls.forward(ctx, *map(data_of, args))
+        operands = [x if needs_grad(x) else None for x in args]
+        rule = partial(cls.gradients, ctx)
+        return record(value, operands, rule, list(ctx.saved_tensors))
+
+
+# %% [markdown]
+r"""
+As an example, a function whose gradient is a lie, and useful: rounding has slope 0
+almost everywhere, so nothing could learn through it. The *straight-through*
+estimator pretends that it was the identity {cite:p}`bengio2013`.
+"""
+
+
+# %%
+class Round(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.round()
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output
+
+
+x = Variable([0.4, 1.7], requires_grad=True)
+(Round.apply(x) * 3).sum().backward()
+x.grad
+
+# %% [markdown]
+r"""
+## Does it hold?
+
+A rule that is wrong does not crash. It trains a little worse. So every rule gets
+the test that needs no second opinion: finite differences, in float64. A function may
+return a tensor, so we weigh its elements with a random direction and check the
+gradient of that one number.
+"""
+
+# %% tags=["export"] module="autograd.check"
+"""A gradient checked by finite differences."""
+
+
+def _along(
+    function: Callable, inputs: tuple, position: int, direction: Tensor
+) -> Callable[[Tensor], Tensor]:
+    """The output weighed by direction, as a function of one input's data."""
+
+    def weighed(value: Tensor) -> Tensor:
+        before, after = inputs[:position], inputs[position + 1 :]
+        output = function(*before, Variable(value), *after)
+        return (data_of(output) * direction).sum()
+
+    return weighed
+
+
+# %% A gradient checked tags=["export"] module="autograd.check" earns="torch.autograd.gradcheck"
+def gradcheck(
+    function: Callable,
+    inputs: Variable | tuple,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+) -> bool:
+    """True if the gradients are those of central differences, else an error."""
+    inputs = inputs if isinstance(inputs, tuple) else (inputs,)
+    wanted = [i for i, x in enumerate(inputs) if needs_grad(x)]
+    if not wanted or any(inputs[i].dtype != torch.float64 for i in wanted):
+        raise ValueError("inputs that require a gradient, in float64, needed")
+    output = function(*inputs)
+    generator = torch.Generator().manual_seed(0)
+    direction = torch.randn(output.shape, generator=generator).double()
+    variables = tuple(inputs[i] for i in wanted)
+    grads = grad(output, variables, direction, allow_unused=True)
+    for i, found in zip(wanted, grads, strict=True):
+        found = torch.zeros_like(inputs[i].data) if found is None else found
+        weighed = _along(function, inputs, i, direction)
+        expected = numerical_gradient(weighed, inputs[i].data, eps)
+        if not torch.allclose(found, expected, rtol, atol):
+            raise RuntimeError(
+                f"gradient of input {i}:\n{found}\nby differences:\n{expected}"
+            )
+    return True
+
+
+# %% [markdown]
+r"""
+It passes what is right, and finds the lie.
+"""
+
+# %%
+torch.manual_seed(2)
+a, b = (
+    Variable(torch.randn(*shape).double(), requires_grad=True)
+    for shape in ((2, 3, 4), (4, 2))
+)
+gradcheck(lambda a, b: (a @ b).tanh().mean(-1), (a, b))
+
+# %% tags=["raises-exception"]
+gradcheck(Round.apply, a)
+
+# %% [markdown]
+r"""
+`tests/autograd/` goes further: torch's own samples for each of our operations,
+empty axes and odd indices included, and random graphs, made by the hundred, with
+shared nodes and every kind of broadcasting, values and gradients equal to
+torch's.
+
+## The loans of part 1
+
+Chapter 1.2 borrowed `backward` to fit a parabola to measurements of a speed. With
+the engine in its place, and the inputs scaled, its seven steps need no loan.
+"""
+
+# %%
+torch.manual_seed(42)
+seconds = torch.arange(20.0)
+speed = torch.randn(20) * 3 + 0.75 * (seconds - 9.5) ** 2 + 1
+scaled = (seconds - seconds.mean()) / seconds.std()
+params = Variable(torch.zeros(3), requires_grad=True)
+
+losses = []
+for _ in range(30):
+    a, b, c = params
+    loss = ((a * scaled**2 + b * scaled + c - speed) ** 2).mean()
+    params.grad = None
+    loss.backward()
+    with no_grad():
+        params -= 0.33 * params.grad
+    losses.append(loss.data.item())
+losses[0], losses[-1]
+
+# %% [markdown]
+r"""
+The least possible is the loss of the exact least-squares fit. We came close.
+"""
+
+# %% tags=["reference"]
+columns = torch.stack([scaled**2, scaled, torch.ones(20)], 1)
+exact = torch.linalg.lstsq(columns, speed[:, None]).solution
+best = ((columns @ exact - speed[:, None]) ** 2).mean().item()
+assert best <= losses[-1] < 1.01 * best
+best
+
+# %% [markdown]
+r"""
+Chapter 1.3 told threes from sevens with one hidden layer, and a loss that says how
+far each prediction is from its label. The whole network, in our variables:
+"""
+
+# %%
+images, labels = mnist()
+chosen = (labels == 3) | (labels == 7)
+x = images[chosen].flatten(1) / 255
+is_three = (labels[chosen] == 3).float().unsqueeze(1)
+x_train, t_train = x[:-2000], is_three[:-2000]
+x_valid, t_valid = x[-2000:], is_three[-2000:]
+x_train.shape
+
+
+# %%
+def new_weights(*sizes: int) -> list[Variable]:
+    weights = []
+    for d_in, d_out in zip(sizes, sizes[1:], strict=False):
+        weights += [torch.randn(d_in, d_out) / d_in**0.5, torch.zeros(d_out)]
+    return [Variable(weight, requires_grad=True) for weight in weights]
+
+
+def simple_net(x, w1, b1, w2, b2):
+    return (x @ w1 + b1).relu() @ w2 + b2
+
+
+def mnist_loss(predictions, targets):
+    p = predictions.sigmoid()
+    return where(targets == 1, 1 - p, p).mean()
+
+
+# %%
+torch.manual_seed(3)
+weights = new_weights(28 * 28, 30, 1)
+for _ in range(2):
+    for batch in torch.randperm(len(x_train)).split(256):
+        loss = mnist_loss(simple_net(x_train[batch], *weights), t_train[batch])
+        loss.backward()
+        with no_grad():
+            for weight in weights:
+                weight -= 1.0 * weight.grad
+                weight.grad = None
+
+correct = (simple_net(x_valid, *weights) > 0) == (t_valid == 1)
+accuracy = correct.float().mean().item()
+assert accuracy > 0.98
+accuracy
+
+# %% [markdown]
+r"""
+## The network of this part, step by step
+
+Last, the network that chapters 2.3 and 2.4 differentiated by hand: 784 inputs, 50
+hidden units, one output, the squared error, and all 50,000 images at once.
+One function computes its loss; it neither knows nor cares whether the
+weights are our variables or torch's tensors.
+"""
+
+# %%
+x_train = images[:50_000].flatten(1) / 255
+x_train = (x_train - x_train.mean()) / x_train.std()
+t_train = labels[:50_000].float()
+
+
+def mse_of(weights: list) -> Variable:
+    predictions = simple_net(x_train, *weights).squeeze(-1)
+    return ((predictions - t_train) ** 2).mean()
+
+
+torch.manual_seed(4)
+ours = new_weights(784, 50, 1)
+start = [weight.data.clone() for weight in ours]
+
+
+# %%
+def train(weights: list, no_grad: Callable, steps: int) -> list[float]:
+    losses = []
+    for _ in range(steps):
+        for weight in weights:
+            weight.grad = None
+        loss = mse_of(weights)
+        loss.backward()
+        with no_grad():
+            for weight in weights:
+                weight -= 0.005 * weight.grad
+        losses.append(loss.data.item())
+    return losses
+
+
+our_losses = train(ours, no_grad, steps=6)
+our_losses
+
+# %% [markdown]
+r"""
+Torch, from the same weights: the same loss at each step, and the same weights at the
+end.
+"""
+
+# %% tags=["reference"]
+theirs = [value.clone().requires_grad_() for value in start]
+their_losses = train(theirs, torch.no_grad, steps=6)
+assert_close(torch.tensor(our_losses), torch.tensor(their_losses), rtol=1e-4)
+for our, their in zip(ours, theirs, strict=True):
+    assert_close(our.data, their)
+
+# %% tags=["reference", "hide-input"] alt="Loss against training step. Our loss, a line, and torch's, dots, lie on each other at every one of nine points, and fall."
+plt.figure(figsize=(5, 3))
+plt.plot(our_losses, color="C0", label="ours")
+plt.plot(their_losses, "o", color="C1", label="torch")
+plt.xlabel("step")
+plt.ylabel("mean squared error")
+plt.legend()
+plt.show()
+
+# %% [markdown]
+r"""
+And the price? The arithmetic is the same, so on large tensors the record costs
+next to nothing. On small ones it is nearly all that there is: our bookkeeping is Python,
+torch's is C++. The table shows the time of forward and backward, ours divided by
+torch's, for batches of different size.
+"""
+
+
+# %% tags=["hide-input"]
+def seconds_per_pass(weights: list, n: int, repeats: int) -> float:
+    """The best time of a forward and backward pass over n examples."""
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        predictions = simple_net(x_train[:n], *weights).squeeze(-1)
+        ((predictions - t_train[:n]) ** 2).mean().backward()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+# %% tags=["reference", "hide-input"]
+ratios = {}
+for n, repeats in ((16, 50), (256, 50), (4096, 10), (50_000, 3)):
+    pair = [seconds_per_pass(weights, n, repeats) for weights in (ours, theirs)]
+    ratios[n] = pair[0] / pair[1]
+assert ratios[50_000] < 2
+{n: round(ratio, 2) for n, ratio in ratios.items()}
+
+# %% [markdown]
+r"""
+## What we built
+
+| name | module | what it is |
+| --- | --- | --- |
+| `add_rule`, `exp_rule`, … | `autograd.rules` | a value, and a gradient rule for each operand |
+| `matmul_rule`, `sum_rule`, … | `autograd.axes` | the same for operations with axes |
+| `unbroadcast` | `autograd.axes` | what broadcasting repeated, summed |
+| `Operators`, `Shapes`, `Axes` | `autograd.operators` | a variable's methods, made from rules |
+| `Node` | `autograd.graph` | a recorded step |
+| `propagate` | `autograd.graph` | the way back, newest node first |
+| `record`, `apply` | `autograd.variable` | how a step is taken |
+| `Variable` | `autograd.variable` | a tensor that remembers; `backward`, `detach` |
+| `grad` | `autograd.variable` | gradients as values |
+| `no_grad`, `is_grad_enabled` | `autograd.grad_mode` | the switch |
+| `where`, `cat`, `stack` | `autograd.variable` | steps on several variables |
+| `Function`, `Context` | `autograd.function` | a gradient written by the user |
+| `gradcheck` | `autograd.check` | a gradient against finite differences |
+
+:::{admonition} Design note: one gradient of a gradient
+:class: note
+
+Our rules compute on plain tensors. So the way back is not recorded, and a gradient
+cannot be differentiated again; torch can, with `create_graph=True`. The change would be
+small, rules that compute on variables under `no_grad` unless told
+otherwise, and every backward pass would pay for it. No chapter of this book
+differentiates twice.
+:::
+
+## Questions
+
+:::{dropdown} Why does the way back start at the result, not at the operands?
+A network has one loss and a million weights. One pass from the result gives
+the gradient by all of them. A pass from an operand, *forward mode*, gives the
+changes of all results by that one operand: a million passes
+{cite:p}`baydin2018`.
+:::
+
+:::{dropdown} Why is the order of birth a topological order?
+A step needs its operands, so they were made before it and have smaller numbers.
+Every user of a value is therefore newer than the value. Newest first means users
+first.
+:::
+
+:::{dropdown} Which gradient does `b` get in `x + b`, with shapes (4, 3) and (3,)?
+The gradient of the sum has shape (4, 3). Each element of `b` was read by four rows,
+so its gradient is the sum of a column: `grad.sum(0)`.
+:::
+
+:::{dropdown} Why does a node hold no reference to its operands' data?
+A rule that needs an operand holds it. If none does, as in a sum, the memory can be
+freed while the forward pass still runs. A reference in the node would keep every
+intermediate result until the end.
+:::
+
+:::{dropdown} Why is `x.grad` added to, and not replaced?
+Then the gradients of several losses, or of several parts of a batch too large for
+memory, add up by themselves. The price: whoever forgets to reset it trains on the
+sum of all gradients so far.
+:::
+
+:::{dropdown} Does the loss's value matter on the way back?
+No. The pass starts with a gradient of 1, whatever the loss was. The number is for
+us to look at.
+:::
+
+:::{dropdown} Which tensors does `x @ w` keep if `x` is data and `w` a weight?
+Only `x`: the gradient of `w` is `x.T @ grad`. The rule for `x`, which holds `w`, is
+dropped when the step is recorded.
+:::
+"""
+
+# %% tags=["answer"]
+x = Variable(torch.randn(5, 4))
+w = Variable(torch.randn(4, 3), requires_grad=True)
+((saved, _),) = (x @ w).grad_fn.saved
+assert_equal(saved, x.data)
+
+# %% [markdown]
+r"""
+## Exercises
+
+**1.** Give the scalar `Value` a `tanh`. Check its gradient at 0.5.
+"""
+
+
+# %% tags=["solution"]
+def tanh(x: Value) -> Value:
+    y = torch.tensor(x.data).double().tanh().item()
+    return Value(y, (x, 1 - y * y))
+
+
+x = Value(0.5)
+backward(tanh(x))
+numeric = numerical_gradient(torch.tanh, torch.tensor(0.5).double())
+assert_close(x.grad, numeric.item())
+
+# %% [markdown]
+r"""
+**2.** Chapter 2.2's shifted ReLU has two readings: $\max(x, 0) - \tfrac12$ and
+$\max(x, -\tfrac12)$. Write both with the methods of a variable. For which $x$ do
+their gradients differ?
+"""
+
+# %% tags=["solution"]
+x = torch.tensor([-2.0, -0.25, 3.0])
+readings = [lambda x: x.relu() - 0.5, lambda x: x.clamp(min=-0.5)]
+slopes = []
+for reading in readings:
+    variable = Variable(x, requires_grad=True)
+    reading(variable).sum().backward()
+    slopes.append(variable.grad)
+assert_equal(slopes[0], torch.tensor([0.0, 0.0, 1.0]))
+assert_equal(slopes[1], torch.tensor([0.0, 1.0, 1.0]))  # between -1/2 and 0
+
+# %% [markdown]
+r"""
+**3.** Write the log-softmax of the last axis so that neither its value nor its gradient
+overflows, out of existing methods. (Subtract the maximum first. Does its own gradient
+matter?)
+"""
+
+
+# %% tags=["solution"]
+def log_softmax(x: Variable) -> Variable:
+    x = x - x.amax(-1, keepdim=True).detach()  # any constant would do
+    return x - x.exp().sum(-1, keepdim=True).log()
+
+
+x = torch.tensor([[1000.0, 0.0, -1000.0], [1.0, 2.0, 3.0]])
+assert log_softmax(Variable(x)).data.isfinite().all()
+gradcheck(log_softmax, Variable(x.double() / 100, requires_grad=True))
+
+# %% [markdown]
+r"""
+**4.** Write the sum of products $y = \sum_{ij} x_i A_{ij} x_j$ as a `Function` that
+saves `x` and `A` and makes only those gradients that are needed. Check it.
+"""
+
+
+# %% tags=["solution"]
+class Quadratic(Function):
+    @staticmethod
+    def forward(ctx, x, matrix):
+        ctx.save_for_backward(x, matrix)
+        return x @ matrix @ x
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        x, matrix = ctx.saved_tensors
+        for_x, for_matrix = ctx.needs_input_grad
+        return (
+            grad_output * (matrix + matrix.T) @ x if for_x else None,
+            grad_output * x[:, None] * x if for_matrix else None,
+        )
+
+
+x = Variable(torch.randn(3).double(), requires_grad=True)
+matrix = Variable(torch.randn(3, 3).double(), requires_grad=True)
+gradcheck(Quadratic.apply, (x, matrix))
+
+# %% [markdown]
+r"""
+**5.** A network too deep for memory can forget its intermediate values and compute
+them again on the way back: *checkpointing* {cite:p}`chen2016`. Write
+`checkpoint(step, x)` as a function that records one node for the whole of `step`,
+and count how often `step` runs.
+"""
+
+
+# %% tags=["solution"]
+class Checkpoint(Function):
+    @staticmethod
+    def forward(ctx, step, x):
+        ctx.step = step
+        ctx.save_for_backward(x)
+        return step(Variable(x)).data
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        x = Variable(ctx.saved_tensors[0], requires_grad=True)
+        return None, *grad(ctx.step(x), x, grad_output)
+
+
+runs = 0
+
+
+def block(x: Variable) -> Variable:
+    global runs
+    runs += 1
+    for _ in range(10):
+        x = (x * 1.1).tanh()
+    return x
+
+
+x = torch.randn(4).double()
+plain, thrifty = (Variable(x, requires_grad=True) for _ in range(2))
+block(plain).sum().backward()
+runs = 0
+Checkpoint.apply(block, thrifty).sum().backward()
+assert_equal(thrifty.grad, plain.grad)
+runs
+
+# %% [markdown]
+r"""
+The engine differentiates whatever is computed from weights. What is missing is a
+place to keep the weights: {doc}`/2_backward/6_linear` builds modules and
+parameters.
+"""

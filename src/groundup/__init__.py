@@ -1,0 +1,5 @@
+# Extracted from book/; edit the chapters.
+"""The library that the book Ground Up builds."""
+
+from groundup import autograd as autograd
+from groundup import nn as nn

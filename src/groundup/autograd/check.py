@@ -1,0 +1,51 @@
+# Extracted from book/2_backward/5_autograd.py; edit it there.
+"""A gradient checked by finite differences."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from groundup.autograd.variable import Variable, data_of, grad, needs_grad
+from groundup.gradients import numerical_gradient
+
+
+def _along(
+    function: Callable, inputs: tuple, position: int, direction: Tensor
+) -> Callable[[Tensor], Tensor]:
+    """The output weighed by direction, as a function of one input's data."""
+
+    def weighed(value: Tensor) -> Tensor:
+        before, after = inputs[:position], inputs[position + 1 :]
+        output = function(*before, Variable(value), *after)
+        return (data_of(output) * direction).sum()
+
+    return weighed
+
+
+def gradcheck(
+    function: Callable,
+    inputs: Variable | tuple,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+) -> bool:
+    """True if the gradients are those of central differences, else an error."""
+    inputs = inputs if isinstance(inputs, tuple) else (inputs,)
+    wanted = [i for i, x in enumerate(inputs) if needs_grad(x)]
+    if not wanted or any(inputs[i].dtype != torch.float64 for i in wanted):
+        raise ValueError("inputs that require a gradient, in float64, needed")
+    output = function(*inputs)
+    generator = torch.Generator().manual_seed(0)
+    direction = torch.randn(output.shape, generator=generator).double()
+    variables = tuple(inputs[i] for i in wanted)
+    grads = grad(output, variables, direction, allow_unused=True)
+    for i, found in zip(wanted, grads, strict=True):
+        found = torch.zeros_like(inputs[i].data) if found is None else found
+        weighed = _along(function, inputs, i, direction)
+        expected = numerical_gradient(weighed, inputs[i].data, eps)
+        if not torch.allclose(found, expected, rtol, atol):
+            raise RuntimeError(
+                f"gradient of input {i}:\n{found}\nby differences:\n{expected}"
+            )
+    return True

@@ -1,0 +1,83 @@
+# Extracted from book/2_backward/5_autograd.py; edit it there.
+"""The record of a computation, and the way back through it."""
+
+from collections.abc import Callable, Iterator, Set
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+
+from torch import Tensor
+
+from groundup.autograd.axes import unbroadcast
+
+FREED = (
+    "backward a second time: the saved values are freed after the first; "
+    "pass retain_graph=True to it to keep them"
+)
+CHANGED = (
+    "a value that backward needs was changed in place after it was used; "
+    "make the change on a copy, or after backward"
+)
+_births = count()
+Target = Any  # a Node, or a leaf in its place: both have shape and dtype
+
+
+class Node:
+    """A recorded step: where its gradients go, and how they are computed."""
+
+    def __init__(
+        self,
+        value: Tensor,
+        targets: list[Target | None],
+        rule: Callable[[Tensor], list[Tensor | None]],
+        saved: list[Tensor],
+    ):
+        self.number = next(_births)
+        self.shape, self.dtype = value.shape, value.dtype
+        self.targets, self.rule = targets, rule
+        self.saved = [(tensor, tensor._version) for tensor in saved]
+
+    def backward(self, grad: Tensor) -> Iterator[tuple[Target, Tensor]]:
+        """Each target, with its gradient."""
+        if self.rule is None:
+            raise RuntimeError(FREED)
+        if any(tensor._version != version for tensor, version in self.saved):
+            raise RuntimeError(CHANGED)
+        for target, piece in zip(self.targets, self.rule(grad), strict=True):
+            if target is not None and piece is not None:
+                fitting = unbroadcast(piece, target.shape)
+                yield target, fitting.to(target.dtype)
+
+    def free(self) -> None:
+        """Forget the saved values: a second way through here is an error."""
+        if self.saved:
+            self.rule = self.saved = None
+
+
+def propagate(
+    root: Target,
+    grad: Tensor,
+    keep: Set[Target] = frozenset(),
+    retain_graph: bool = False,
+) -> dict[Target, Tensor]:
+    """The gradients of all leaves, and of the nodes in keep."""
+    waiting: dict[Target, Tensor] = {}
+    newest: list[tuple[int, Node]] = []
+
+    def arrive(target: Target, grad: Tensor) -> None:
+        if target in waiting:
+            waiting[target] = waiting[target] + grad
+        else:
+            waiting[target] = grad
+            if isinstance(target, Node):
+                heappush(newest, (-target.number, target))
+
+    arrive(root, grad)
+    while newest:
+        _, node = heappop(newest)
+        grad = waiting[node] if node in keep else waiting.pop(node)
+        for target, piece in node.backward(grad):
+            arrive(target, piece)
+        if not retain_graph:
+            node.free()
+    return waiting

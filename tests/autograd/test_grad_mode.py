@@ -1,0 +1,57 @@
+"""no_grad as a block and a decorator, nested, through errors and threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from groundup.autograd import Variable, is_grad_enabled, no_grad
+
+MODES = [
+    pytest.param(lambda: Variable(1.0), no_grad, is_grad_enabled, id="ours"),
+    pytest.param(
+        lambda: torch.tensor(1.0),
+        torch.no_grad,
+        torch.is_grad_enabled,
+        id="torch",
+    ),
+]
+
+
+@pytest.mark.earns("torch.no_grad", "torch.is_grad_enabled")
+@pytest.mark.parametrize("make, no_grad, enabled", MODES)
+def test_nothing_is_recorded_inside(
+    make: object, no_grad: object, enabled: object
+):
+    x = make().requires_grad_()
+
+    @no_grad()
+    def double() -> object:
+        assert not enabled()
+        return x * 2
+
+    with no_grad():
+        with no_grad():
+            assert not enabled()
+        assert not enabled()
+        assert (x * 2).is_leaf and x.requires_grad
+    for _ in range(2):
+        assert double().grad_fn is None
+        assert enabled() and (x * 2).grad_fn is not None
+
+
+@pytest.mark.parametrize("make, no_grad, enabled", MODES)
+def test_an_error_inside_switches_it_on_again(
+    make: object, no_grad: object, enabled: object
+):
+    with pytest.raises(ZeroDivisionError), no_grad():
+        _ = 1 / 0
+    assert enabled()
+
+
+@pytest.mark.parametrize("make, no_grad, enabled", MODES)
+def test_another_thread_is_not_disturbed(
+    make: object, no_grad: object, enabled: object
+):
+    with no_grad(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(enabled).result()

@@ -1,0 +1,203 @@
+"""Leaves, accumulation, changes in place, gradients as values, errors."""
+
+import pytest
+import torch
+from torch import nn
+
+from groundup.autograd import Variable, cat, grad, no_grad, stack, where
+from groundup.testing import assert_close, assert_equal
+
+ONES = torch.ones(3)
+
+
+def leaf(*shape: int, dtype: torch.dtype = torch.float32) -> Variable:
+    return Variable(torch.randn(*shape, dtype=dtype), requires_grad=True)
+
+
+@pytest.mark.earns(
+    "torch.Tensor.requires_grad",
+    "torch.Tensor.requires_grad_",
+    "torch.Tensor.is_leaf",
+    "torch.Tensor.grad_fn",
+    "torch.Tensor.detach",
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda x: x, id="plain"),
+        pytest.param(lambda x: x.requires_grad_(), id="asked"),
+        pytest.param(lambda x: x.requires_grad_(False), id="not asked"),
+        pytest.param(lambda x: x * 2, id="computed from data"),
+        pytest.param(lambda x: x.requires_grad_() * 2, id="computed"),
+        pytest.param(lambda x: (x.requires_grad_() * 2).detach(), id="cut"),
+        pytest.param(lambda x: x.requires_grad_() > 0, id="truth values"),
+    ],
+)
+def test_the_state_of_a_value_is_torchs(make: object):
+    ours, theirs = make(Variable(ONES.clone())), make(ONES.clone())
+    assert ours.requires_grad == theirs.requires_grad
+    assert ours.is_leaf == theirs.is_leaf
+    assert (ours.grad_fn is None) == (theirs.grad_fn is None)
+
+
+def test_detach_shares_the_memory():
+    x = leaf(3)
+    x.detach().data.zero_()
+    assert_equal(x.data, torch.zeros(3))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_a_gradient_of_these_dtypes_is_refused(dtype: torch.dtype):
+    with pytest.raises(RuntimeError, match=str(dtype)):
+        Variable(torch.ones(2, dtype=dtype), requires_grad=True)
+
+
+def test_a_computed_value_cannot_be_told_to_want_no_gradient():
+    with pytest.raises(RuntimeError, match="leaf"):
+        (leaf(3) * 2).requires_grad_(False)
+
+
+@pytest.mark.earns("torch.Tensor.grad", "torch.Tensor.backward")
+def test_gradients_accumulate_in_leaves_and_only_there_as_in_torch():
+    ours, theirs = Variable(ONES, requires_grad=True), ONES.clone()
+    theirs.requires_grad_()
+    for x in (ours, theirs):
+        y = x * 2
+        y.sum().backward()
+        (x * 3).sum().backward()
+    assert_close(ours.grad, theirs.grad)
+    ours_twice = ours * 2
+    ours_twice.sum().backward()
+    assert ours_twice.grad is None
+
+
+def test_two_leaves_never_share_one_gradient():
+    a, b = leaf(3), leaf(3)
+    (a + b).sum().backward()
+    a.grad.zero_()
+    assert_equal(b.grad, ONES)
+
+
+def test_backward_without_a_gradient_is_for_one_number():
+    x = leaf(1, 1)
+    (x * 2).backward()
+    assert_equal(x.grad, torch.tensor([[2.0]]))
+    with pytest.raises(RuntimeError, match=r"\(3,\)"):
+        (leaf(3) * 2).backward()
+
+
+def test_a_first_gradient_of_a_wrong_shape_shows_both():
+    with pytest.raises(RuntimeError, match=r"\(3,\), got \(2,\)"):
+        (leaf(3) * 2).backward(torch.ones(2))
+
+
+def test_backward_of_a_value_that_nothing_led_to_is_an_error():
+    with pytest.raises(RuntimeError, match="nothing that requires"):
+        Variable(1.0).backward()
+
+
+@pytest.mark.parametrize("retain_graph", [False, True])
+@pytest.mark.earns("torch.autograd.grad")
+def test_grad_is_torchs_and_changes_no_grad(retain_graph: bool):
+    torch.manual_seed(0)
+    data = [torch.randn(4, 3), torch.randn(3, 2), torch.randn(2)]
+    direction = torch.randn(4, 2)
+    results = []
+    for kind in (Variable, torch.Tensor.clone):
+        x, w, b = (kind(value).requires_grad_() for value in data)
+        hidden = x @ w
+        output = (hidden + b).tanh()
+        function = grad if kind is Variable else torch.autograd.grad
+        arguments = output, (b, hidden, x, w), direction
+        found = function(*arguments, retain_graph=retain_graph)
+        assert x.grad is w.grad is b.grad is None
+        results.append(found)
+    for ours, theirs in zip(*results, strict=True):
+        assert_close(ours, theirs)
+
+
+def test_grad_of_one_input_is_a_tuple_of_one():
+    x = leaf(3)
+    (found,) = grad((x * 2).sum(), x)
+    assert_equal(found, 2 * ONES)
+
+
+def test_grad_by_an_unused_input_is_an_error_unless_allowed():
+    x, unused = leaf(3), leaf(3)
+    output = (x * 2).sum()
+    with pytest.raises(RuntimeError, match="allow_unused"):
+        grad(output, (x, unused), retain_graph=True)
+    assert grad(output, (x, unused), allow_unused=True)[1] is None
+
+
+def test_a_change_in_place_is_refused_while_recording():
+    x = leaf(3)
+    with pytest.raises(RuntimeError, match="no_grad"):
+        x -= 1
+
+
+@pytest.mark.parametrize("operator", ["iadd", "isub", "imul", "itruediv"])
+def test_changes_in_place_under_no_grad_are_torchs(operator: str):
+    x, expected = leaf(3), None
+    data, expected = x.data, x.data.clone()
+    with no_grad():
+        assert getattr(x, f"__{operator}__")(2.0) is x
+    getattr(expected, f"__{operator}__")(2.0)
+    assert x.data is data and x.is_leaf
+    assert_equal(x.data, expected)
+
+
+def test_comparisons_are_plain_truth_values():
+    x = Variable([1.0, 2.0])
+    assert_equal(x == torch.tensor([1.0, 3.0]), torch.tensor([True, False]))
+    assert_equal(torch.tensor([1.0, 3.0]) == x, torch.tensor([True, False]))
+    assert_equal(x > Variable(1.0), torch.tensor([False, True]))
+    assert len({x, x, Variable([1.0, 2.0])}) == 2
+
+
+def test_cat_and_stack_take_tensors_too():
+    x = leaf(3)
+    for joined in (cat([ONES, x]), stack([ONES, x]), where(ONES > 0, x, ONES)):
+        x.grad = None
+        joined.sum().backward()
+        assert_equal(x.grad, ONES)
+
+
+def test_the_repr_says_where_a_variable_comes_from():
+    x = Variable([1.0], requires_grad=True)
+    assert repr(Variable([1.0])) == "Variable(tensor([1.]))"
+    assert repr(x) == "Variable(tensor([1.]), requires_grad=True)"
+    assert repr(x * 2) == "Variable(tensor([2.]), computed)"
+
+
+@pytest.mark.earns("torch.Tensor.backward", "torch.no_grad")
+@pytest.mark.parametrize("sizes", [(784, 50, 1), (784, 50, 10)], ids=str)
+def test_training_a_network_equals_torch_step_by_step(sizes: tuple):
+    torch.manual_seed(0)
+    x = torch.randn(64, sizes[0])
+    target = torch.randn(64, sizes[-1])
+    theirs = nn.Sequential(
+        nn.Linear(*sizes[:2]), nn.ReLU(), nn.Linear(*sizes[1:])
+    )
+    ours = [
+        Variable(p.detach().clone(), requires_grad=True)
+        for p in theirs.parameters()
+    ]
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.05)
+    for _ in range(5):
+        w1, b1, w2, b2 = ours
+        loss = (((x @ w1.T + b1).relu() @ w2.T + b2 - target) ** 2).mean()
+        loss.backward()
+        with no_grad():
+            for p in ours:
+                p -= 0.05 * p.grad
+                p.grad = None
+
+        optimizer.zero_grad()
+        expected = nn.functional.mse_loss(theirs(x), target)
+        expected.backward()
+        optimizer.step()
+
+        assert_close(loss.data, expected.detach())
+        for p, q in zip(ours, theirs.parameters(), strict=True):
+            assert_close(p.data, q.detach(), rtol=1e-4, atol=1e-6)

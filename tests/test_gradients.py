@@ -1,0 +1,90 @@
+"""Gradients by hand against autograd and against finite differences."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from groundup.gradients import (
+    linear_bias_gradient,
+    linear_input_gradient,
+    linear_weight_gradient,
+    mse_gradient,
+    numerical_gradient,
+    relu_gradient,
+)
+from groundup.testing import assert_close, assert_equal
+
+
+def randn(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+def autograd(output: Tensor, *inputs: Tensor, grad: Tensor = None) -> tuple:
+    return torch.autograd.grad(output, inputs, grad)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_mse_gradient_matches_autograd(n: int):
+    torch.manual_seed(0)
+    out, target = randn(n, 1).requires_grad_(), randn(n)
+    (expected,) = autograd(F.mse_loss(out.squeeze(-1), target), out)
+    assert_close(mse_gradient(out.detach(), target), expected)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (1, 1), (2, 3, 4), (0, 3)], ids=str)
+def test_relu_gradient_matches_autograd(shape: tuple):
+    torch.manual_seed(0)
+    x, grad_y = randn(*shape).requires_grad_(), randn(*shape)
+    (expected,) = autograd(x.relu(), x, grad=grad_y)
+    assert_close(relu_gradient(x.detach(), grad_y), expected)
+
+
+def test_relu_passes_nothing_at_zero():
+    zero = torch.zeros(2)
+    assert_equal(relu_gradient(zero, torch.ones(2)), zero)
+
+
+@pytest.mark.parametrize("n, d_in, d_out", [(5, 4, 3), (1, 4, 1), (0, 2, 3)])
+def test_linear_gradients_match_autograd(n: int, d_in: int, d_out: int):
+    torch.manual_seed(0)
+    x, w, b = randn(n, d_in), randn(d_in, d_out), randn(d_out)
+    for value in (x, w, b):
+        value.requires_grad_()
+    grad_y = randn(n, d_out)
+    expected = autograd(x @ w + b, x, w, b, grad=grad_y)
+    x, w = x.detach(), w.detach()
+    assert_close(linear_input_gradient(w, grad_y), expected[0])
+    assert_close(linear_weight_gradient(x, grad_y), expected[1])
+    assert_close(linear_bias_gradient(grad_y), expected[2])
+
+
+def test_the_whole_pass_matches_finite_differences():
+    torch.manual_seed(0)
+    x, w1, w2, target = randn(6, 5), randn(5, 4), randn(4, 1), randn(6)
+
+    def loss(w1: Tensor) -> Tensor:
+        return F.mse_loss(((x @ w1).relu() @ w2).squeeze(-1), target)
+
+    z = x @ w1
+    grad_out = mse_gradient(z.relu() @ w2, target)
+    grad_z = relu_gradient(z, linear_input_gradient(w2, grad_out))
+    expected = numerical_gradient(loss, w1)
+    assert_close(linear_weight_gradient(x, grad_z), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)], ids=str)
+def test_numerical_gradient_matches_autograd(shape: tuple):
+    torch.manual_seed(0)
+    x = randn(*shape).requires_grad_()
+    (expected,) = autograd(x.sin().exp().sum(), x)
+    found = numerical_gradient(lambda x: x.sin().exp().sum(), x.detach())
+    assert_close(found, expected, rtol=1e-7)
+
+
+def test_numerical_gradient_leaves_a_strided_input_as_it_was():
+    x = randn(3, 4).T
+    before = x.clone()
+    found = numerical_gradient(lambda x: (x**2).sum(), x)
+    assert_equal(x, before)
+    assert_close(found, 2 * x)

@@ -46,13 +46,22 @@ def install(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Extract the library, execute what changed, build the site."""
+    """Extract the library, execute what changed, build the site.
+
+    `nox -s build -- 2_backward/1_matmul` does it for one chapter.
+    """
     run(session, "-m", "_config.extract")
     run(session, "-m", "_config.ledger")
-    run(session, "-m", "_config.data")
     run(session, "-m", "_config.execute", *session.posargs)
-    run(session, "-m", "sphinx", "-W", "-q", "-c", ".", "book", "_build/html")
-    session.log(f"read it: {(ROOT / '_build/html/index.html').as_uri()}")
+    if session.posargs:
+        only = ["-D", f"groundup_only={session.posargs[0]}"]
+    else:
+        run(session, "-m", "_config.bench", "--stale")
+        only = ["-W", "--keep-going", "-j", "2"]
+    sphinx = ["-m", "sphinx", "-q", *only, "-c", "."]
+    run(session, *sphinx, "book", "_build/html")
+    page = "/".join([*session.posargs, "index"][:1]) + ".html"
+    session.log(f"read it: {(ROOT / '_build/html' / page).as_uri()}")
 
 
 @nox.session

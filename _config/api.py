@@ -109,7 +109,8 @@ def described_method(method: ast.FunctionDef) -> Iterator[str]:
         if method.returns:
             yield f":type: {ast.unparse(method.returns)}\n"
     else:
-        yield f":::{{py:method}} {method.name}{signature(method, 'staticmethod' not in kinds)}"
+        described = signature(method, bound="staticmethod" not in kinds)
+        yield f":::{{py:method}} {method.name}{described}"
         yield from (
             f":{kind}:"
             for kind in ("classmethod", "staticmethod")

@@ -25,11 +25,24 @@ from urllib.parse import unquote, urljoin, urlsplit
 from _config.chapters import ROOT
 
 PAGE_CHECKS = Path(__file__).with_name("browser.js").read_text("utf-8")
+OPEN = "folds => folds.forEach(fold => fold.open = true)"
 MODES = {
-    "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
-    "phone light": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
-    "phone dark": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"},
+    "light": {
+        "viewport": {"width": 1440, "height": 900},
+        "color_scheme": "light",
+    },
+    "dark": {
+        "viewport": {"width": 1440, "height": 900},
+        "color_scheme": "dark",
+    },
+    "phone light": {
+        "viewport": {"width": 390, "height": 844},
+        "color_scheme": "light",
+    },
+    "phone dark": {
+        "viewport": {"width": 390, "height": 844},
+        "color_scheme": "dark",
+    },
 }
 FIRST_VIEW, NEXT_PAGE = 350_000, 60_000  # bytes, text files by gzip
 PACKED = {".woff2", ".png", ".jpg", ".webp", ".gif"}
@@ -47,7 +60,12 @@ class Problem:
     detail: str = ""
 
     def __str__(self) -> str:
-        parts = [f"{self.page} [{self.mode}]", self.check, self.element, self.detail]
+        parts = [
+            f"{self.page} [{self.mode}]",
+            self.check,
+            self.element,
+            self.detail,
+        ]
         return ": ".join(part for part in parts if part)
 
 
@@ -62,7 +80,9 @@ class Links(HTMLParser):
         self.anchors, self.targets = {"", "top"}, []
         self.feed(page.read_text("utf-8"))
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(
+        self, tag: str, attrs: list[tuple[str, str | None]]
+    ) -> None:
         """Note ids, and what ``href`` and ``src`` name."""
         for name, value in attrs:
             if name in ("id", "name") and value:
@@ -71,9 +91,15 @@ class Links(HTMLParser):
                 self.targets.append(value)
 
 
+def page_names(site: Path) -> list[str]:
+    """The pages of a site, without the templates among its static files."""
+    names = (page.relative_to(site).as_posix() for page in site.rglob("*.html"))
+    return sorted(name for name in names if not name.startswith("_static/"))
+
+
 def broken_links(site: Path) -> Iterator[Problem]:
     """Links and anchors inside the site that lead nowhere."""
-    links = {page: Links(page) for page in site.rglob("*.html")}
+    links = {site / name: Links(site / name) for name in page_names(site)}
     for page, found in links.items():
         name = page.relative_to(site).as_posix()
         for target in dict.fromkeys(found.targets):
@@ -84,7 +110,10 @@ def broken_links(site: Path) -> Iterator[Problem]:
             file = file / "index.html" if file.is_dir() else file
             if not file.is_file():
                 yield Problem(name, "links", "broken link", target)
-            elif file in links and unquote(url.fragment) not in links[file].anchors:
+            elif (
+                file in links
+                and unquote(url.fragment) not in links[file].anchors
+            ):
                 yield Problem(name, "links", "no such anchor", target)
 
 
@@ -99,7 +128,11 @@ def too_heavy(site: Path, loaded: dict[str, set[str]]) -> Iterator[Problem]:
     """Pages over the limits, given the files of the site that each loads."""
     used = Counter(file for files in loaded.values() for file in files)
     for page, files in loaded.items():
-        sizes = {file: weight(site / file) for file in files if (site / file).is_file()}
+        sizes = {
+            file: weight(site / file)
+            for file in files
+            if (site / file).is_file()
+        }
         own = {file: size for file, size in sizes.items() if used[file] == 1}
         if page == "search.html":  # it alone loads the index of the whole book
             continue
@@ -107,7 +140,8 @@ def too_heavy(site: Path, loaded: dict[str, set[str]]) -> Iterator[Problem]:
             detail = f"{sum(sizes.values()):,} bytes, at most {FIRST_VIEW:,}"
             yield Problem(page, "weight", "first view", heaviest(sizes), detail)
         if sum(own.values()) > NEXT_PAGE:
-            detail = f"{sum(own.values()):,} bytes that no other page loads, at most {NEXT_PAGE:,}"
+            own_size = sum(own.values())
+            detail = f"{own_size:,} bytes of its own, at most {NEXT_PAGE:,}"
             yield Problem(page, "weight", "next page", heaviest(own), detail)
 
 
@@ -125,7 +159,9 @@ class Quiet(SimpleHTTPRequestHandler):
 @contextmanager
 def serve(site: Path) -> Iterator[str]:
     """The site's address on this machine while the block runs."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=site)
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -175,12 +211,23 @@ class Visit:
             elif not url.startswith(("data:", "blob:")):
                 note("request to another host", url)
 
-        context = self.browser.new_context(**MODES.get(mode, MODES["light"]), **options)
+        def console(kind: str, text: str) -> None:
+            if kind == "error" and not text.startswith(
+                "Failed to load resource"
+            ):
+                note("console error", text)
+
+        context = self.browser.new_context(
+            **MODES.get(mode, MODES["light"]), **options
+        )
         tab = context.new_page()
         tab.on("request", lambda it: request(it.url))
-        tab.on("response", lambda it: it.status >= 400 and note(f"error {it.status}", it.url))
+        tab.on(
+            "response",
+            lambda it: it.status >= 400 and note(f"error {it.status}", it.url),
+        )
         tab.on("pageerror", lambda it: note("script error", str(it)))
-        tab.on("console", lambda it: it.type == "error" and note("console error", it.text))
+        tab.on("console", lambda it: console(it.type, it.text))
         try:
             tab.goto(self.address + page, wait_until="load")
             yield tab
@@ -191,14 +238,17 @@ class Visit:
         """Look at a page as it is, then with all folds open and by axe."""
         with self.open(page, mode) as tab:
             tab.evaluate("document.fonts.ready.then(() => true)")
+            tab.add_style_tag(content="* { transition: none !important }")
             found = tab.evaluate(PAGE_CHECKS)
-            folds = "document.querySelectorAll('details').forEach(it => it.open = true)"
-            tab.evaluate(folds)
+            tab.locator("details").evaluate_all(OPEN)
             found += [it for it in tab.evaluate(PAGE_CHECKS) if it not in found]
             self.problems += [Problem(page, mode, *it) for it in found]
             self.axe(tab, page, mode)
             if page == "index.html":
-                for state, button in (("search", ".search-button__button"), ("menu", ".primary-toggle")):
+                for state, button in (
+                    ("search", ".search-button__button"),
+                    ("menu", ".primary-toggle"),
+                ):
                     tab.locator(button).locator("visible=true").first.click()
                     tab.wait_for_timeout(400)
                     self.axe(tab, page, f"{mode}, {state} open")
@@ -208,10 +258,21 @@ class Visit:
         """Note what axe-core finds on the page as it stands."""
         from axe_playwright_python.sync_playwright import Axe
 
-        for violation in Axe().run(tab).response["violations"]:
+        found = Axe().run(
+            tab, options={"preload": False}
+        )  # it would fetch CSS anew
+        for violation in found.response["violations"]:
             for node in violation["nodes"]:
                 rule = f"axe {violation['id']}"
-                self.problems.append(Problem(page, mode, rule, str(node["target"][0]), violation["help"]))
+                self.problems.append(
+                    Problem(
+                        page,
+                        mode,
+                        rule,
+                        str(node["target"][0]),
+                        violation["help"],
+                    )
+                )
 
     def check_without_scripts(self, page: str) -> None:
         """Without JavaScript there are still text, colours and formulas."""
@@ -230,9 +291,13 @@ class Visit:
                 note("no text", "main")
             if color("body", "backgroundColor") == "rgba(0, 0, 0, 0)":
                 note("no colours", "body")
-            if (keyword := color(".highlight .k, .highlight .kn")) and keyword == color(".highlight"):
+            if (
+                keyword := color(".highlight .k, .highlight .kn")
+            ) and keyword == color(".highlight"):
                 note("code is not highlighted", ".highlight")
-            if (formula := color(".katex-html", "fontFamily")) and "KaTeX" not in formula:
+            if (
+                formula := color(".katex-html", "fontFamily")
+            ) and "KaTeX" not in formula:
                 note("formula without its font", ".katex-html")
             if tab.locator(".math:not(:has(.katex))").count():
                 note("formula not rendered", ".math")
@@ -243,9 +308,13 @@ class Visit:
             title = tab.locator("h1").first.inner_text().replace("#", " ")
         word = max(title.split(), key=len, default="")
         with self.open(f"search.html?q={word}", "search") as tab:
-            tab.wait_for_selector(".search-summary:has-text('found')", timeout=20_000)
+            tab.wait_for_selector(
+                ".search-summary:has-text('found')", timeout=20_000
+            )
             if not tab.locator(f'#search-results a[href^="{page}"]').count():
-                self.problems.append(Problem(page, "search", "not found by", word))
+                self.problems.append(
+                    Problem(page, "search", "not found by", word)
+                )
 
 
 def visit(address: str, pages: list[str]) -> Visit:
@@ -256,11 +325,16 @@ def visit(address: str, pages: list[str]) -> Visit:
     offline = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     arguments = ["--no-sandbox", offline]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=arguments)
+        browser = playwright.chromium.launch(
+            executable_path=chromium(), args=arguments
+        )
         result = Visit(browser, address)
         for page in pages:
             result.check(page)
-            print(f"{page}: {len(result.problems)} problems so far", file=sys.stderr)
+            print(
+                f"{page}: {len(result.problems)} problems so far",
+                file=sys.stderr,
+            )
         browser.close()
     result.browser = None
     return result
@@ -268,8 +342,7 @@ def visit(address: str, pages: list[str]) -> Visit:
 
 def check_site(site: Path, jobs: int = os.cpu_count() or 1) -> list[Problem]:
     """Every problem of every page of a built site."""
-    pages = sorted(page.relative_to(site).as_posix() for page in site.rglob("*.html"))
-    pages = [page for page in pages if not page.startswith("_")]
+    pages = page_names(site)
     if not pages:
         sys.exit(f"{site}: no pages: run nox -s build first")
     chromium()

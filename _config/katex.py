@@ -22,7 +22,8 @@ from sphinx.writers.html5 import HTML5Translator
 NUMBERED = re.compile(r"\\(begin|end){(align|alignat|equation|gather)}")
 # An error is an error, but a line break in a displayed formula breaks the line.
 RENDER = """(latex, displayMode) => katex.renderToString(latex, {
-    displayMode, strict: code => code == "newLineInDisplayMode" ? "ignore" : "error"
+    displayMode,
+    strict: code => code == "newLineInDisplayMode" ? "ignore" : "error"
 })"""
 SCRIPT = Path(__file__).parent / "theme/katex/katex.min.js"
 logger = logging.getLogger(__name__)
@@ -76,7 +77,9 @@ def visit_inline(self: HTML5Translator, node: nodes.math) -> None:
 def visit_block(self: HTML5Translator, node: nodes.math_block) -> None:
     """Write a displayed formula, its number to the right of it."""
     self.body.append(self.starttag(node, "div", CLASS="math"))
-    self.body.append(f'<div class="gu-formula" tabindex="0">{node["html"]}</div>')
+    self.body.append(
+        f'<div class="gu-formula" tabindex="0">{node["html"]}</div>'
+    )
     if node.get("number"):
         number = get_node_equation_number(self, node)
         self.body.append(f'<span class="eqno">({number})')
@@ -89,6 +92,8 @@ def visit_block(self: HTML5Translator, node: nodes.math_block) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the renderer, which takes precedence over MathJax."""
     app.add_transform(RenderMath)
-    app.add_html_math_renderer("katex", (visit_inline, None), (visit_block, None))
+    app.add_html_math_renderer(
+        "katex", (visit_inline, None), (visit_block, None)
+    )
     app.add_css_file("katex/katex.min.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

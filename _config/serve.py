@@ -25,7 +25,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-import _config.sphinx_ext
+import _config.sphinx_ext  # noqa: F401  a rebuild is a fork: import once
 from _config.chapters import ROOT, chapter_paths
 from _config.execute import execute
 from _config.extract import extract

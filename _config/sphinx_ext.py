@@ -66,12 +66,12 @@ class Site:
             )
         write(book, pages)
 
-    @cache
+    @cache  # noqa: B019  a Site lives as long as its build
     def entry(self, name: str) -> store.Entry | None:
         """What the store keeps of a chapter as it is now."""
         return store.load(self.chapters[name], self.src, self.store)
 
-    @cache
+    @cache  # noqa: B019
     def stamp(self, name: str) -> str:
         """Changes with whatever a page shows that is not in its own file."""
         chapter = self.chapters[name]
@@ -105,7 +105,8 @@ class Site:
             docnames[:] = sorted(set(docnames) - known | {self.only})
         elif not self.draft:
             missing = [
-                f"{shown(self.chapters[name].path)}: not executed: run nox -s build"
+                f"{shown(self.chapters[name].path)}: "
+                "not executed: run nox -s build"
                 for name in chapters
                 if not self.entry(name)
             ]

@@ -17,7 +17,7 @@ from groundup.testing import assert_close, assert_equal
 
 
 def randn(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64)
+    return torch.randn(shape, dtype=torch.float64)
 
 
 def autograd(output: Tensor, *inputs: Tensor, grad: Tensor = None) -> tuple:

@@ -273,7 +273,6 @@ for panel, step in zip(panels, [0, 1, 2, 10], strict=True):
     panel.plot(time, model(time, path[step]), color="C1")
     panel.set(title=f"step {step}", ylim=(-20, 120), xlabel="time (s)")
 panels[0].set_ylabel("speed")
-figure.tight_layout()
 plt.show()
 
 # %% [markdown]
@@ -498,7 +497,6 @@ for panel, table, walk, name in [
     panel.set(title=name, xlabel="step", ylim=(1e-4, 1e3))
     panel.legend(fontsize="small")
 panels[0].set_ylabel("distance from the best")
-figure.tight_layout()
 plt.show()
 
 # %% [markdown]

@@ -489,7 +489,6 @@ for panel, n_units in zip(panels, [4, 16, 64], strict=True):
     panel.plot(t, follow(wiggle, n_units)(t), color="C1")
     panel.set(title=f"{n_units} units")
     gaps.append((follow(wiggle, n_units)(t) - wiggle(t)).abs().max().item())
-figure.tight_layout()
 plt.show()
 
 # %%
@@ -554,7 +553,6 @@ right.axhline(0.951, color="0.5", ls="--", label="mean image")
 left.set(xlabel="epoch", ylabel="validation loss", yscale="log")
 right.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0.9, 1))
 right.legend()
-figure.tight_layout()
 plt.show()
 
 # %% tags=["hide-input"]
@@ -630,7 +628,6 @@ for panel, table, name in [
     panel.imshow(grid, vmin=0.4, vmax=1, cmap="viridis")
     panel.set(title=name, xlim=(-0.5, 8.5), ylim=(9.5, 0.5))
     panel.set(xticks=range(9), yticks=range(1, 10))
-figure.tight_layout()
 plt.show()
 
 # %%

@@ -555,6 +555,20 @@ keep.
 """
 
 
+# %% Their deviation tags=["export"]
+def _kaiming_std(
+    tensor: Tensor, a: float, mode: str, nonlinearity: str
+) -> float:
+    if mode.lower() not in ("fan_in", "fan_out"):
+        raise ValueError(f"mode {mode!r} is neither 'fan_in' nor 'fan_out'")
+    if tensor.numel() == 0:
+        warnings.warn("an empty tensor has nothing to fill", stacklevel=3)
+        return 0.0
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
+    fan = fan_in if mode.lower() == "fan_in" else fan_out
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
 # %% Kaiming tags=["export"] earns="torch.nn.init.kaiming_uniform_ torch.nn.init.kaiming_normal_"
 def kaiming_uniform_(
     tensor: Tensor,
@@ -578,19 +592,6 @@ def kaiming_normal_(
     """Fill with normal numbers of variance gain**2 / fan."""
     std = _kaiming_std(tensor, a, mode, nonlinearity)
     return normal_(tensor, 0.0, std, generator)
-
-
-def _kaiming_std(
-    tensor: Tensor, a: float, mode: str, nonlinearity: str
-) -> float:
-    if mode.lower() not in ("fan_in", "fan_out"):
-        raise ValueError(f"mode {mode!r} is neither 'fan_in' nor 'fan_out'")
-    if tensor.numel() == 0:
-        warnings.warn("an empty tensor has nothing to fill", stacklevel=3)
-        return 0.0
-    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
-    fan = fan_in if mode.lower() == "fan_in" else fan_out
-    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
 # %% [markdown]
@@ -624,6 +625,11 @@ as often as its density says. Mind the deviation: cut at $\pm2$ it is 0.88, not
 """
 
 
+# %% The share below x tags=["export"]
+def _normal_cdf(x: float) -> float:
+    return (1 + math.erf(x / math.sqrt(2))) / 2
+
+
 # %% A normal without tails tags=["export"] earns="torch.nn.init.trunc_normal_"
 @torch.no_grad()
 def trunc_normal_(
@@ -652,10 +658,6 @@ def trunc_normal_(
         tensor.copy_(torch.where(pending, draw, tensor))
         pending &= missed
     return tensor
-
-
-def _normal_cdf(x: float) -> float:
-    return (1 + math.erf(x / math.sqrt(2))) / 2
 
 
 # %%

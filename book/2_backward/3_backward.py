@@ -2,14 +2,14 @@
 r"""
 # The backward pass by hand
 
-A network of 39,301 numbers has looked at an image and was wrong. **Which of
-the numbers are to blame, and how much?**
+A network of 39,301 numbers has looked at an image and was wrong. **Which of the
+numbers are to blame, and how much?**
 
 The answer is a {term}`gradient`: for each number, how fast the loss grows with
 it. Trying each number, as a {term}`finite difference` does, takes two forward
 passes for each, 78,602 in all. This chapter gets the same answer for the price
-of about two. Nothing is needed but the {term}`chain rule` and some
-care with shapes.
+of about two. Nothing is needed but the {term}`chain rule` and some care with
+shapes.
 
 | name | shape | meaning |
 | --- | --- | --- |
@@ -46,9 +46,9 @@ r"""
 
 The data and the weights are those of {doc}`/2_backward/2_init`: pixels with
 mean 0 and standard deviation 1 (10,000 images are enough here), weights scaled
-for ReLU {cite:p}`he2015`. The network
-predicts the digit as one number. That is a poor way to
-recognise digits. It makes the loss simple, and we are here for the gradients.
+for ReLU {cite:p}`he2015`. The network predicts the digit as one number. That is
+a poor way to recognise digits. It makes the loss simple, and we are here for
+the gradients.
 """
 
 # %%
@@ -81,9 +81,10 @@ out.shape, mse(out, target)
 r"""
 ### The last axis, and no other
 
-`out` has shape `(n, 1)`, `target` has `(n,)`. Something must bring them together, and two
-of the three ways are traps. Doing nothing is the first. The shapes broadcast: every
-prediction meets every target, and a loss comes out that nobody asked for.
+`out` has shape `(n, 1)`, `target` has `(n,)`. Something must bring them
+together, and two of the three ways are traps. Doing nothing is the first. The
+shapes broadcast: every prediction meets every target, and a loss comes out that
+nobody asked for.
 """
 
 # %%
@@ -91,8 +92,8 @@ prediction meets every target, and a loss comes out that nobody asked for.
 
 # %% [markdown]
 r"""
-The second is `squeeze()` without an axis. It removes *every* axis of size 1, and
-a batch of one image has two of them. The batch axis is gone, and what
+The second is `squeeze()` without an axis. It removes *every* axis of size 1,
+and a batch of one image has two of them. The batch axis is gone, and what
 gathers the predictions of all batches stops at the last, short one.
 """
 
@@ -107,19 +108,19 @@ torch.cat([batch.squeeze(-1) for batch in batches]).shape
 r"""
 ## The chain rule
 
-The loss is a chain of four functions. Turn the first a little, and the change runs
-through all of them: each multiplies it by its own slope. So the slope of the chain
-is the product of the slopes,
+The loss is a chain of four functions. Turn the first a little, and the change
+runs through all of them: each multiplies it by its own slope. So the slope of
+the chain is the product of the slopes,
 
 $$\frac{\partial L}{\partial x} =
 \frac{\partial L}{\partial y}\,\frac{\partial y}{\partial h}\,
 \frac{\partial h}{\partial z}\,\frac{\partial z}{\partial x}.$$
 
 A product can be computed from either end. From the left, everything stays a
-gradient of *one* number, the loss, and has the shape of a value we know. From the
-right, we would carry the changes of all values by all inputs. So we go from
-the loss backwards. Each function gets the gradient of its result, and turns
-it into the gradient of its input. That is {term}`backpropagation`
+gradient of *one* number, the loss, and has the shape of a value we know. From
+the right, we would carry the changes of all values by all inputs. So we go from
+the loss backwards. Each function gets the gradient of its result, and turns it
+into the gradient of its input. That is {term}`backpropagation`
 {cite:p}`rumelhart1986`.
 """
 
@@ -152,10 +153,10 @@ plt.show()
 r"""
 ### A judge
 
-Before the first formula, the test that every formula will have to pass. It knows
-nothing of chains. It moves one element a little to either side, and divides. In
-float64 and with a step of $10^{-6}$ it is right to about nine digits; a section
-below shows why that step.
+Before the first formula, the test that every formula will have to pass. It
+knows nothing of chains. It moves one element a little to either side, and
+divides. In float64 and with a step of $10^{-6}$ it is right to about nine
+digits; a section below shows why that step.
 """
 
 
@@ -213,10 +214,10 @@ assert_close(mse_gradient(out_small, small_target), expected, rtol=1e-6)
 r"""
 ## ReLU
 
-Where $z > 0$, ReLU is the identity and the gradient passes. Where $z < 0$, it is
-constant and nothing passes. At 0 there is no slope; like torch, we
-take 0. Each element is on its own, so the gradient of the result is multiplied by
-1 or by 0.
+Where $z > 0$, ReLU is the identity and the gradient passes. Where $z < 0$, it
+is constant and nothing passes. At 0 there is no slope; like torch, we take 0.
+Each element is on its own, so the gradient of the result is multiplied by 1 or
+by 0.
 """
 
 
@@ -228,8 +229,8 @@ def relu_gradient(x: Tensor, grad_y: Tensor) -> Tensor:
 
 # %% [markdown]
 r"""
-To judge a function that returns a tensor we need one number. A weighted sum will do:
-with weights `grad_y`, its gradient by the result is exactly `grad_y`.
+To judge a function that returns a tensor we need one number. A weighted sum
+will do: with weights `grad_y`, its gradient by the result is exactly `grad_y`.
 
 Chapter 2.2 also had a ReLU that is shifted down by one half, to bring the mean
 to zero. A constant has slope 0. So the same gradient serves both.
@@ -247,14 +248,15 @@ for shift in (0, 0.5):
 r"""
 ## The linear layer
 
-Three gradients, one for each of the three things that go in. Write one element of
-the result, $y_{ij} = \sum_k x_{ik} w_{kj} + b_j$, and see where each letter occurs.
+Three gradients, one for each of the three things that go in. Write one element
+of the result, $y_{ij} = \sum_k x_{ik} w_{kj} + b_j$, and see where each letter
+occurs.
 
-**The bias.** $b_j$ is added in every row, with slope 1. So its gradient is the sum
-of a column.
+**The bias.** $b_j$ is added in every row, with slope 1. So its gradient is the
+sum of a column.
 
-**The input.** $x_{ik}$ goes into all results of its row, with slope
-$w_{kj}$: $\nabla_{x_{ik}} = \sum_j \nabla_{y_{ij}} w_{kj}$, which is a matrix product
+**The input.** $x_{ik}$ goes into all results of its row, with slope $w_{kj}$:
+$\nabla_{x_{ik}} = \sum_j \nabla_{y_{ij}} w_{kj}$, which is a matrix product
 with the transpose of $w$.
 """
 
@@ -274,8 +276,8 @@ def linear_input_gradient(w: Tensor, grad_y: Tensor) -> Tensor:
 r"""
 **The weights.** $w_{kj}$ meets $x_{ik}$ in every row $i$:
 $\nabla_{w_{kj}} = \sum_i x_{ik} \nabla_{y_{ij}}$. For one image that is an
-{term}`outer product`, every pixel times every gradient. For a batch, make
-all the outer products and add them up. So it says on paper, and so it can be coded.
+{term}`outer product`, every pixel times every gradient. For a batch, make all
+the outer products and add them up. So it says on paper, and so it can be coded.
 """
 
 
@@ -294,8 +296,8 @@ check_weight_gradient()
 
 # %% [markdown]
 r"""
-It is right. It is also a giant. Before the sum there is an array with an element for every
-image, pixel and hidden unit:
+It is right. It is also a giant. Before the sum there is an array with an
+element for every image, pixel and hidden unit:
 """
 
 # %% tags=["remove-input"]
@@ -309,8 +311,8 @@ Markdown(
 # %% [markdown]
 r"""
 But a sum over $i$ of products is what a matrix product does, with the axes in
-the right order: $\nabla_w = x^\top \nabla_y$. The giant is never made. The
-name stays, and so does the check.
+the right order: $\nabla_w = x^\top \nabla_y$. The giant is never made. The name
+stays, and so does the check.
 """
 
 
@@ -326,8 +328,8 @@ check_weight_gradient()
 # %% [markdown]
 r"""
 How much is it worth? The giant of all 50,000 images does not fit on most
-machines, so both run on the first 1,000, where it takes 157 MB. The same result,
-and this many times the speed:
+machines, so both run on the first 1,000, where it takes 157 MB. The same
+result, and this many times the speed:
 """
 
 # %%
@@ -353,9 +355,9 @@ round(slow / fast)
 r"""
 ## The whole pass
 
-Forward, each step leaves what its gradient will ask for. Backward, the gradients are
-called in the reverse order, and each result is the next one's `grad_y`.
-The loss is computed nowhere.
+Forward, each step leaves what its gradient will ask for. Backward, the
+gradients are called in the reverse order, and each result is the next one's
+`grad_y`. The loss is computed nowhere.
 """
 
 
@@ -399,8 +401,8 @@ for name, value in small.items():
 
 # %% [markdown]
 r"""
-And a second opinion on the real network and its 10,000 images: torch's autograd, which
-chapter 2.5 will build.
+And a second opinion on the real network and its 10,000 images: torch's
+autograd, which chapter 2.5 will build.
 """
 
 # %% tags=["reference"]
@@ -415,10 +417,10 @@ for name, tensor in theirs.items():
 r"""
 ### What is kept, and why
 
-Look at what the backward half of `gradients` reads: `out`, `h`, `z`, `x` and two
-weights. Without them we would have to run the forward pass again for every layer,
-so they stay in memory until their layer's turn has come. Training
-needs more memory than prediction for this reason alone.
+Look at what the backward half of `gradients` reads: `out`, `h`, `z`, `x` and
+two weights. Without them we would have to run the forward pass again for every
+layer, so they stay in memory until their layer's turn has come. Training needs
+more memory than prediction, and mostly for this reason.
 """
 
 # %%
@@ -429,11 +431,11 @@ kept = {"x": x, "z": z, "h": h, "out": out}
 r"""
 ## What the gradients look like
 
-The formula $x^\top \nabla_z$ has a picture. The gradient of one hidden unit's weights is a
-weighted sum of the images, each with the blame that the unit has for it. So it is
-an image itself. Here are the gradients of four units. The untrained network says
-something near 0 to everything, so the nines have the largest error, and the sum
-looks like them.
+The formula $x^\top \nabla_z$ has a picture. The gradient of one hidden unit's
+weights is a weighted sum of the images, each with the blame that the unit has
+for it. So it is an image itself. Here are the gradients of four units. The
+untrained network says something near 0 to everything, so the nines have the
+largest error, and the sum looks like them.
 """
 
 # %% tags=["hide-input"] alt="Four square images, the gradients of the weights of four hidden units. Each shows a blurred nine over other strokes, in the middle, red on a pale blue border or the reverse."
@@ -469,9 +471,10 @@ plt.show()
 
 # %% [markdown]
 r"""
-From `h` to `z` only ReLU acts. It lets about half of the elements pass. That need
-not be half of the gradient: fifty units are few, and those with the largest weights in
-`w2` may be silent more often than others. The two shares are:
+From `h` to `z` only ReLU acts. It lets about half of the elements pass. That
+need not be half of the gradient: fifty units are few, and those with the
+largest weights in `w2` may be silent more often than others. The two shares
+are:
 """
 
 # %%
@@ -502,11 +505,11 @@ r"""
 ## How far can the judge be trusted?
 
 A finite difference has two errors, and they pull in opposite directions. The
-function bends within the step: for central differences this error shrinks with the
-square of the step, for a one-sided difference only with the step itself. And
-the two values are rounded: dividing their difference by a small step magnifies
-that. Here are the largest errors for `w1` of the small network, against the gradient by
-hand.
+function bends within the step: for central differences this error shrinks with
+the square of the step, for a one-sided difference only with the step itself.
+And the two values are rounded: dividing their difference by a small step
+magnifies that. Here are the largest errors for `w1` of the small network,
+against the gradient by hand.
 """
 
 # %% tags=["hide-input"] alt="Largest error against step, both axes logarithmic, three curves. All three rise in the same straight line towards the shortest steps, at the left. The one-sided error has its lowest point near 1e-7 and rises in a straight line to the right. The error of both sides on the logarithm of the loss has its lowest point near 1e-5 and rises twice as steeply. The error of both sides on the loss itself falls all the way to the right."
@@ -541,12 +544,12 @@ plt.show()
 
 # %% [markdown]
 r"""
-One curve never turns up at the right, and it would be a mistake to trust it. In each single
-weight this loss is made of pieces of parabolas, and on a parabola a central
-difference is exact. Most functions are none: the logarithm of the same loss shows the
-usual picture, with the least error near $10^{-5}$. And a long step may cross
-one of ReLU's corners. So $10^{-6}$ it is: near the best for most functions, and
-short.
+One curve never turns up at the right, and it would be a mistake to trust it. In
+each single weight this loss is made of pieces of parabolas, and on a parabola a
+central difference is exact. Most functions are none: the logarithm of the same
+loss shows the usual picture, with the least error near $10^{-5}$. And a long
+step may cross one of ReLU's corners. So $10^{-6}$ it is: near the best for most
+functions, and short.
 
 ## What we built
 
@@ -562,31 +565,32 @@ short.
 ## Questions
 
 :::{dropdown} Which shape has the gradient of a value?
-The value's own. It answers one question for each element: how fast does the loss grow
-with it? That fixes most formulas already. From (n, 784) and (n, 50) there is
-one product with the shape of `w1`, (784, 50).
+The value's own. It answers one question for each element: how fast does the
+loss grow with it? That fixes most formulas already. From (n, 784) and (n, 50)
+there is one product with the shape of `w1`, (784, 50).
 :::
 
 :::{dropdown} Why is the loss not needed on the way back?
-The formulas ask for slopes, and the slope of a square is made of the difference, not of
-the square. The loss is for people. Its *scale* matters: dividing by n in
-the loss divides every gradient by n.
+The formulas ask for slopes, and the slope of a square is made of the
+difference, not of the square. The loss is for people. Its *scale* matters:
+dividing by n in the loss divides every gradient by n.
 :::
 
 :::{dropdown} The bias gradient sums over the batch. Why?
-Broadcasting used each bias n times, once a row. Each use is a path to the loss, and
-the changes of several paths add up.
+Broadcasting used each bias n times, once a row. Each use is a path to the loss,
+and the changes of several paths add up.
 :::
 
 :::{dropdown} How much work is the backward pass, measured in forward passes?
-A linear layer multiplies two matrices forward, and twice two on the way back: for the
-weights and for the input. So about two. The first layer can save one of them, for the data
-needs no gradient; {doc}`/2_backward/4_layers` measures what that is worth.
+A linear layer multiplies two matrices forward, and twice two on the way back:
+for the weights and for the input. So about two. The first layer can save one of
+them, for the data needs no gradient; {doc}`/2_backward/4_layers` measures what
+that is worth.
 :::
 
 :::{dropdown} Could `relu_gradient` work with ReLU's result and not keep its input?
-Yes: the result is positive exactly where the input is. Then `z` need not be kept. For
-the shifted ReLU the comparison would have to be with −0.5.
+Yes: the result is positive exactly where the input is. Then `z` need not be
+kept. For the shifted ReLU the comparison would have to be with −0.5.
 :::
 """
 
@@ -602,8 +606,8 @@ image has two such axes, so it also loses the batch.
 
 ## Exercises
 
-**1.** Write the gradient of the mean absolute error, `(out.squeeze(-1) -
-target).abs().mean()`, and check it.
+**1.** Write the gradient of the mean absolute error,
+`(out.squeeze(-1) - target).abs().mean()`, and check it.
 """
 
 
@@ -620,8 +624,8 @@ assert_close(l1_gradient(out_small, small_target), expected, rtol=1e-6)
 # %% [markdown]
 r"""
 **2.** The lesson that this chapter follows says $\max(x, -\tfrac12)$ and codes
-$\max(x, 0) - \tfrac12$. Its gradient code is right for one of the two. For which? Write the
-other.
+$\max(x, 0) - \tfrac12$. Its gradient code is right for one of the two. For
+which? Write the other.
 """
 
 
@@ -638,9 +642,9 @@ assert relu_gradient(z_wide + 0.1, weights).sum() < expected.sum()
 
 # %% [markdown]
 r"""
-**3.** Split the 10,000 images into parts. The mean of the parts' gradients is the
-gradient of the whole, if all parts are of one size. Show it for `w1` and four parts of
-2,500, and mend the mean for parts of 9,000 and 1,000.
+**3.** Split the 10,000 images into parts. The mean of the parts' gradients is
+the gradient of the whole, if all parts are of one size. Show it for `w1` and
+four parts of 2,500, and mend the mean for parts of 9,000 and 1,000.
 """
 
 
@@ -657,8 +661,8 @@ assert_close(0.9 * large + 0.1 * little, whole, atol=1e-4)
 
 # %% [markdown]
 r"""
-**4.** The giant outer product can be had in slices: add up the outer products of 100 images
-at a time. How much memory does it take? Is the result the same?
+**4.** The giant outer product can be had in slices: add up the outer products
+of 100 images at a time. How much memory does it take? Is the result the same?
 """
 
 
@@ -674,9 +678,10 @@ assert_close(sliced(x_slice, grad_slice), expected, atol=1e-3)
 
 # %% [markdown]
 r"""
-**5.** An *autoencoder* with tied weights uses one matrix twice: `relu(x @ w) @ w.T` should be
-`x` again, and its loss is the mean square of the difference, over all elements. Find
-the gradient of `w` by hand. (It has two parts.)
+**5.** An *autoencoder* with tied weights uses one matrix twice:
+`relu(x @ w) @ w.T` should be `x` again, and its loss is the mean square of the
+difference, over all elements. Find the gradient of `w` by hand. (It has two
+parts.)
 """
 
 
@@ -699,7 +704,7 @@ assert_close(tied_gradient(small["x"], small["w1"]), expected, rtol=1e-6)
 
 # %% [markdown]
 r"""
-Every function has its gradient, and yet they live apart: someone must remember what
-to keep and in which order to call. {doc}`/2_backward/4_layers` gives each layer both
-halves and a memory.
+Every function has its gradient, and yet they live apart: someone must remember
+what to keep and in which order to call. {doc}`/2_backward/4_layers` gives each
+layer both halves and a memory.
 """

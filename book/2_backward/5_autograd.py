@@ -5,10 +5,12 @@ r"""
 In {doc}`/2_backward/4_layers` we wrote a `backward` for each layer and called
 them in the reverse order. The formulas were work. The order was not: it is the
 order of the forward pass, read backwards. **Can the program note that order
-while it computes, and so differentiate itself?**
+while it computes, and so differentiate itself?** It can {cite:p}`baydin2018`.
 
 Part 1 assumed that it can: it borrowed `backward` from torch. This chapter
-builds it, first for single numbers, then for tensors, and pays the loan back.
+builds it and pays the loan back: first for single numbers, in the manner of
+micrograd {cite:p}`karpathy2020`, then for tensors, in that of torch
+{cite:p}`paszke2017`.
 
 | name | what it is |
 | --- | --- |
@@ -89,9 +91,10 @@ plt.show()
 
 # %% [markdown]
 r"""
-How fast does $e$ change with $a$? Every path from $a$ to $e$ carries a change
-along. On one path the slopes multiply; the changes of different paths add up.
-That is the whole chain rule. Going backwards from $e$, it is four lines.
+How fast does $e$ change with $a$? Every path from $a$ to $e$ carries a
+change along. On one path the slopes multiply; the changes of different paths
+add up. That is the whole chain rule. Going backwards from $e$, it is four
+lines.
 """
 
 
@@ -179,13 +182,13 @@ backward(doubled(Value(1.0), 2000))
 
 # %% [markdown]
 r"""
-There is an order that needs no walk. A value exists before it is used, so
-**the order of birth is a topological order**. Give each value a number when it
-is made. Then go from the newest to the oldest. A list of steps in the order in
+There is an order that needs no walk. A value exists before it is used, so **the
+order of birth is a topological order**. Give each value a number when it is
+made. Then go from the newest to the oldest. A list of steps in the order in
 which they ran is called a *tape*, and going back is winding it back.
 
-We keep the values that hold a gradient in a {term}`heap` and always take
-the newest. Whoever used it is newer still, hence done.
+We keep the values that hold a gradient in a {term}`heap` and always take the
+newest. Whoever used it is newer still, hence done.
 """
 
 # %%
@@ -237,16 +240,17 @@ assert x.grad == 100_001
 r"""
 ## From numbers to tensors
 
-A graph of single numbers is far too slow: the network below multiplies 39 million
-pairs in its first layer. So a step becomes an operation on whole tensors. The
-slope of such a step is a {term}`Jacobian`, all results by all operands, and much too
-large to keep. But nobody asked for the Jacobian. What the way back needs is its
-product with one gradient, and for each operation that product is a formula.
+A graph of single numbers is far too slow: the network below multiplies 39
+million pairs in its first layer. So a step becomes an operation on whole
+tensors. The slope of such a step is a {term}`Jacobian`, all results by all
+operands, and much too large to keep. But nobody asked for the Jacobian. What
+the way back needs is its product with one gradient, and for each operation that
+product is a formula.
 
-So a step returns its value and, for each operand, a *rule*: a function from
-the gradient of the value to the gradient of the operand. (Mathematicians call it
-a pullback, and libraries a vector-Jacobian product, VJP.) The
-rules of arithmetic are those of school.
+So a step returns its value and, for each operand, a *rule*: a function from the
+gradient of the value to the gradient of the operand. (Mathematicians call it a
+pullback, and libraries a vector-Jacobian product, VJP.) The rules of arithmetic
+are those of school.
 """
 
 # %% tags=["export"] module="autograd.rules" namespace=true
@@ -385,10 +389,9 @@ r"""
 ## Un-broadcasting
 
 $a + b$ with shapes `(4, 3)` and `(3,)` reads each element of $b$ four times.
-Four paths lead from it to the result, so its gradient is a sum of four.
-**What broadcasting repeats, the way back sums.** Every operation that
-broadcasts has the same need, so no rule deals with it: the engine will do it
-once, for all.
+Four paths lead from it to the result, so its gradient is a sum of four. **What
+broadcasting repeats, the way back sums.** Every operation that broadcasts has
+the same need, so no rule deals with it: the engine will do it once, for all.
 """
 
 
@@ -432,9 +435,10 @@ assert_close(unbroadcast(rule_b(torch.ones_like(value)), b.shape), numeric)
 r"""
 ## The rules with axes
 
-The matrix product has the two formulas of chapter 2.3: $\nabla_a = \nabla_y\,
-b^\top$ and $\nabla_b = a^\top \nabla_y$. Further axes in front are batches, and
-`mT` transposes the last two. A vector is given the axis that it lacks.
+The matrix product has the two formulas of chapter 2.3:
+$\nabla_a = \nabla_y\, b^\top$ and $\nabla_b = a^\top \nabla_y$. Further axes in
+front are batches, and `mT` transposes the last two. A vector is given the axis
+that it lacks.
 """
 
 
@@ -461,7 +465,8 @@ r"""
 A sum is the opposite of broadcasting. What it adds up, the way back repeats:
 `expand` makes the copies without memory, with a stride of 0. To line up, the
 gradient first gets back the axes of size 1 that the sum dropped. And the
-maximum passes its gradient to the element that won; if several did, they share it.
+maximum passes its gradient to the element that won; if several did, they share
+it.
 """
 
 
@@ -551,7 +556,8 @@ r"""
 Picking elements is the last. The way back puts each gradient where its element
 came from and leaves zeros elsewhere. An element that was picked twice gets
 both, so writing is not enough: it must be *adding*. To cover every kind of
-index at once we ask the index itself where it leads, with a tensor of positions.
+index at once we ask the index itself where it leads, with a tensor of
+positions.
 """
 
 
@@ -587,16 +593,16 @@ r"""
 ## The record
 
 What does a recorded step keep? Its number, so that the newest can be found. The
-shape and dtype of its value, so that a gradient that arrives can be made to fit.
-Where the results of its rules go. And the rules.
+shape and dtype of its value, so that a gradient that arrives can be made to
+fit. Where the results of its rules go. And the rules.
 
-It does *not* keep its operands. A sum of two large tensors needs neither of them
-on the way back, so their memory should be free to go.
+It does *not* keep its operands. A sum of two large tensors needs neither of
+them on the way back, so their memory should be free to go.
 
 One danger is left. A rule holds a tensor, not a copy. If someone changes that
 tensor in place before the way back, the rule computes with wrong numbers and
-nobody notices. Torch counts the changes of each tensor in `_version`, so we note
-the count when the step is recorded and compare it when the rule is used.
+nobody notices. Torch counts the changes of each tensor in `_version`, so we
+note the count when the step is recorded and compare it when the rule is used.
 """
 
 # %% tags=["export"] module="autograd.graph" namespace=true
@@ -654,9 +660,9 @@ class Node:
 
 # %% [markdown]
 r"""
-The targets are the operands as the graph knows them. One that was itself computed
-is represented by the node that made it. One that was not, a {term}`leaf`, stands
-for itself.
+The targets are the operands as the graph knows them. One that was itself
+computed is represented by the node that made it. One that was not, a
+{term}`leaf`, stands for itself.
 """
 
 # %% [markdown]
@@ -664,9 +670,9 @@ r"""
 ## The way back
 
 The loop is that of the single numbers. Gradients wait with the node that they
-belong to; a second one is added to the first. The newest node is taken, its rules
-run, and its saved values are freed. Leaves are never taken. What is
-still waiting at the end is theirs.
+belong to; a second one is added to the first. The newest node is taken, its
+rules run, and its saved values are freed. Leaves are never taken. What is still
+waiting at the end is theirs.
 """
 
 
@@ -736,11 +742,11 @@ def is_grad_enabled() -> bool:
 r"""
 ## Taking a step
 
-Now a step can be taken. `apply` computes it on plain tensors, then throws away the
-rules that nobody needs, and with them what they hold: this is how the gradient of
-the *data*, which chapter 2.4 found to cost more than anything else, is never
-computed. A value that cannot have a gradient, such as a whole number or
-a truth value, is not recorded at all.
+Now a step can be taken. `apply` computes it on plain tensors, then throws away
+the rules that nobody needs, and with them what they hold: this is how the
+gradient of the *data*, which chapter 2.4 found to cost more than anything else,
+is never computed. A value that cannot have a gradient, such as a whole number
+or a truth value, is not recorded at all.
 """
 
 
@@ -833,8 +839,8 @@ r"""
 ## Variables
 
 A variable must behave like the tensor in it: the same operators, the same
-methods. Each is one rule, applied to the variable and to whatever else
-was given. So the methods are made, not written.
+methods. Each is one rule, applied to the variable and to whatever else was
+given. So the methods are made, not written.
 """
 
 
@@ -849,7 +855,9 @@ def lift(rule: Callable[..., Step]) -> Callable:
     """The method that applies a rule to self and what follows."""
 
     @wraps(rule)
-    def method(self: "Operators", *others: object, **options: object):
+    def method(
+        self: "Operators", *others: object, **options: object
+    ) -> "Operators":
         return self.apply(rule, self, *others, **options)
 
     return method
@@ -913,8 +921,8 @@ class Operators:
 # %% [markdown]
 r"""
 The methods that change a shape need a line more, to read their arguments as
-torch does: `reshape(2, 3)` and `reshape((2, 3))` alike. Most of them are one and
-the same rule. To squeeze an axis or to add one is to reshape.
+torch does: `reshape(2, 3)` and `reshape((2, 3))` alike. Most of them are one
+and the same rule. To squeeze an axis or to add one is to reshape.
 """
 
 
@@ -985,9 +993,9 @@ class Axes:
 
 # %% [markdown]
 r"""
-Then there is `w -= step`, the update of a weight. It changes the tensor in place,
-which is no step that could be recorded. While we record it is therefore an
-error, and the update belongs into `no_grad`.
+Then there is `w -= step`, the update of a weight. It changes the tensor in
+place, which is no step that could be recorded. While we record it is therefore
+an error, and the update belongs into `no_grad`.
 """
 
 
@@ -1009,10 +1017,10 @@ def _in_place(name: str) -> Callable:
 
 # %% [markdown]
 r"""
-Now the variable itself. It is a tensor, a gradient, and the node that made it. Only
-floating-point numbers have gradients: to move a whole number "a little" has no
-meaning. And only a leaf can be told whether it wants one. Of a computed variable,
-its operands have decided that.
+Now the variable itself. It is a tensor, a gradient, and the node that made it.
+Only floating-point numbers have gradients: to move a whole number "a little"
+has no meaning. And only a leaf can be told whether it wants one. Of a computed
+variable, its operands have decided that.
 """
 
 
@@ -1074,10 +1082,10 @@ class Variable(Operators, Shapes, Axes):
 
 # %% [markdown]
 r"""
-Two choices are hidden in the last lines. Gradients *accumulate*: a
-second `backward` adds to the first. And the first one is copied. The
-rule of a sum hands the same tensor to both operands; without the copy, clipping
-one gradient in place would clip the other.
+Two choices are hidden in the last lines. Gradients *accumulate*: a second
+`backward` adds to the first. And the first one is copied. The rule of a sum
+hands the same tensor to both operands; without the copy, clipping one gradient
+in place would clip the other.
 
 ### The first test
 
@@ -1095,7 +1103,8 @@ e
 
 # %% [markdown]
 r"""
-And a linear layer with its loss, beside torch. `b` broadcasts, `w` is used twice.
+And a linear layer with its loss, beside torch. `b` broadcasts, `w` is used
+twice.
 """
 
 
@@ -1145,8 +1154,8 @@ twice
 
 # %% [markdown]
 r"""
-After the way back the saved values are gone, and with them most of the memory of
-the forward pass. To go back again one must have said so.
+After the way back the saved values are gone, and with them most of the memory
+of the forward pass. To go back again one must have said so.
 """
 
 # %% tags=["raises-exception"]
@@ -1194,8 +1203,8 @@ Variable([1, 2, 3], requires_grad=True)
 r"""
 ## The gradient as a value
 
-Sometimes the gradient is wanted as a result, and of a variable that is no leaf. Then
-nothing should be added to any `grad`. `propagate` can do this already: we
+Sometimes the gradient is wanted as a result, and of a variable that is no leaf.
+Then nothing should be added to any `grad`. `propagate` can do this already: we
 name what to keep.
 """
 
@@ -1231,8 +1240,8 @@ grad((y * y).sum(), (x, y)), x.grad
 r"""
 ## Several variables at once
 
-Three functions take more than one variable and belong to none of them. A stack is
-a join along a new axis.
+Three functions take more than one variable and belong to none of them. A stack
+is a join along a new axis.
 """
 
 
@@ -1257,8 +1266,8 @@ def stack(tensors: list[Variable], dim: int = 0) -> Variable:
 r"""
 ## A function of your own
 
-Sigmoid could have been written from the parts: $1 / (1 + e^{-x})$. Its value would
-be right everywhere. Look at its gradient far to the left.
+Sigmoid could have been written from the parts: $1 / (1 + e^{-x})$. Its value
+would be right everywhere. Look at its gradient far to the left.
 """
 
 # %%
@@ -1269,15 +1278,15 @@ y.data, x.grad
 
 # %% [markdown]
 r"""
-At $-100$, $e^{-x}$ overflows to infinity. The value survives as $1/\infty = 0$. The
-rules, each right by itself, then multiply infinity by zero. A gradient that is
-right on paper can be wrong in numbers, and the mend is to write down the rule
-of the whole: $y(1-y)$. That is why `sigmoid_rule` exists.
+At $-100$, $e^{-x}$ overflows to infinity. The value survives as $1/\infty = 0$.
+The rules, each right by itself, then multiply infinity by zero. A gradient that
+is right on paper can be wrong in numbers, and the mend is to write down the
+rule of the whole: $y(1-y)$. That is why `sigmoid_rule` exists.
 
 Users need the same freedom. Torch's form for it is a class with two static
 methods and a *context* `ctx` between them. One method computes all gradients at
-once, so the user says what is saved, and asks `needs_input_grad` what can be left
-out. It takes the same `record`.
+once, so the user says what is saved, and asks `needs_input_grad` what can be
+left out. It takes the same `record`.
 """
 
 # %% tags=["export"] module="autograd.function"
@@ -1337,9 +1346,10 @@ class Function:
 
 # %% [markdown]
 r"""
-As an example, a function whose gradient is a lie, and useful: rounding has slope 0
-almost everywhere, so nothing could learn through it. The *straight-through*
-estimator pretends that it was the identity {cite:p}`bengio2013`.
+As an example, a function whose gradient is a lie, and useful: rounding has
+slope 0 almost everywhere, so nothing could learn through it. The
+*straight-through* estimator pretends that it was the identity
+{cite:p}`bengio2013`.
 """
 
 
@@ -1362,10 +1372,10 @@ x.grad
 r"""
 ## Does it hold?
 
-A rule that is wrong does not crash. It trains a little worse. So every rule gets
-the test that needs no second opinion: finite differences, in float64. A function may
-return a tensor, so we weigh its elements with a random direction and check the
-gradient of that one number.
+A rule that is wrong does not crash. It trains a little worse. So every rule
+gets the test that needs no second opinion: finite differences, in float64. A
+function may return a tensor, so we weigh its elements with a random direction
+and check the gradient of that one number.
 """
 
 # %% tags=["export"] module="autograd.check"
@@ -1433,14 +1443,15 @@ gradcheck(Round.apply, a)
 # %% [markdown]
 r"""
 `tests/autograd/` goes further: torch's own samples for each of our operations,
-empty axes and odd indices included, and random graphs, made by the hundred, with
-shared nodes and every kind of broadcasting, values and gradients equal to
+empty axes and odd indices included, and random graphs, made by the hundred,
+with shared nodes and every kind of broadcasting, values and gradients equal to
 torch's.
 
 ## The loans of part 1
 
-Chapter 1.2 borrowed `backward` to fit a parabola to measurements of a speed. With
-the engine in its place, and the inputs scaled, its seven steps need no loan.
+Chapter 1.2 borrowed `backward` to fit a parabola to measurements of a speed.
+With the engine in its place, and the inputs scaled, its seven steps need no
+loan.
 """
 
 # %%
@@ -1475,8 +1486,8 @@ best
 
 # %% [markdown]
 r"""
-Chapter 1.3 told threes from sevens with one hidden layer, and a loss that says how
-far each prediction is from its label. The whole network, in our variables:
+Chapter 1.3 told threes from sevens with one hidden layer, and a loss that says
+how far each prediction is from its label. The whole network, in our variables:
 """
 
 # %%
@@ -1527,10 +1538,10 @@ accuracy
 r"""
 ## The network of this part, step by step
 
-Last, the network that chapters 2.3 and 2.4 differentiated by hand: 784 inputs, 50
-hidden units, one output, the squared error, and all 50,000 images at once.
-One function computes its loss; it neither knows nor cares whether the
-weights are our variables or torch's tensors.
+Last, the network that chapters 2.3 and 2.4 differentiated by hand: 784 inputs,
+50 hidden units, one output, the squared error, and all 50,000 images at once.
+One function computes its loss; it neither knows nor cares whether the weights
+are our variables or torch's tensors.
 """
 
 # %%
@@ -1569,8 +1580,8 @@ our_losses
 
 # %% [markdown]
 r"""
-Torch, from the same weights: the same loss at each step, and the same weights at the
-end.
+Torch, from the same weights: the same loss at each step, and the same weights
+at the end.
 """
 
 # %% tags=["reference"]
@@ -1592,30 +1603,31 @@ plt.show()
 # %% [markdown]
 r"""
 And the price? The arithmetic is the same, so on large tensors the record costs
-next to nothing. On small ones it is nearly all that there is: our bookkeeping is Python,
-torch's is C++. The table shows the time of forward and backward, ours divided by
-torch's, for batches of different size.
+next to nothing. On small ones it is nearly all that there is: our bookkeeping
+is Python, torch's is C++. The table shows the time of forward and backward,
+ours divided by torch's, for batches of different size.
 """
 
 
 # %% tags=["hide-input"]
-def seconds_per_pass(weights: list, n: int, repeats: int) -> float:
-    """The best time of a forward and backward pass over n examples."""
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        predictions = simple_net(x_train[:n], *weights).squeeze(-1)
-        ((predictions - t_train[:n]) ** 2).mean().backward()
-        times.append(time.perf_counter() - began)
-    return min(times)
+def seconds_per_pass(weights: list, n: int) -> float:
+    """The time of one forward and backward pass over n examples."""
+    began = time.perf_counter()
+    predictions = simple_net(x_train[:n], *weights).squeeze(-1)
+    ((predictions - t_train[:n]) ** 2).mean().backward()
+    return time.perf_counter() - began
 
 
 # %% tags=["reference", "hide-input"]
 ratios = {}
-for n, repeats in ((16, 50), (256, 50), (4096, 10), (50_000, 3)):
-    pair = [seconds_per_pass(weights, n, repeats) for weights in (ours, theirs)]
-    ratios[n] = pair[0] / pair[1]
-assert ratios[50_000] < 2
+for n, repeats in ((16, 40), (256, 20), (4096, 8), (50_000, 4)):
+    pairs = [
+        (seconds_per_pass(ours, n), seconds_per_pass(theirs, n))
+        for _ in range(repeats)
+    ]
+    our_best, their_best = map(min, zip(*pairs, strict=True))
+    ratios[n] = our_best / their_best
+assert ratios[50_000] < 2, "on large tensors the record must not matter"
 {n: round(ratio, 2) for n, ratio in ratios.items()}
 
 # %% [markdown]
@@ -1641,53 +1653,53 @@ r"""
 :::{admonition} Design note: one gradient of a gradient
 :class: note
 
-Our rules compute on plain tensors. So the way back is not recorded, and a gradient
-cannot be differentiated again; torch can, with `create_graph=True`. The change would be
-small, rules that compute on variables under `no_grad` unless told
-otherwise, and every backward pass would pay for it. No chapter of this book
-differentiates twice.
+Our rules compute on plain tensors. So the way back is not recorded, and a
+gradient cannot be differentiated again; torch can, with `create_graph=True`.
+The change would be small, rules that compute on variables under `no_grad`
+unless told otherwise, and every backward pass would pay for it. No chapter of
+this book differentiates twice.
 :::
 
 ## Questions
 
 :::{dropdown} Why does the way back start at the result, not at the operands?
-A network has one loss and a million weights. One pass from the result gives
-the gradient by all of them. A pass from an operand, *forward mode*, gives the
+A network has one loss and a million weights. One pass from the result gives the
+gradient by all of them. A pass from an operand, *forward mode*, gives the
 changes of all results by that one operand: a million passes
 {cite:p}`baydin2018`.
 :::
 
 :::{dropdown} Why is the order of birth a topological order?
 A step needs its operands, so they were made before it and have smaller numbers.
-Every user of a value is therefore newer than the value. Newest first means users
-first.
+Every user of a value is therefore newer than the value. Newest first means
+users first.
 :::
 
 :::{dropdown} Which gradient does `b` get in `x + b`, with shapes (4, 3) and (3,)?
-The gradient of the sum has shape (4, 3). Each element of `b` was read by four rows,
-so its gradient is the sum of a column: `grad.sum(0)`.
+The gradient of the sum has shape (4, 3). Each element of `b` was read by four
+rows, so its gradient is the sum of a column: `grad.sum(0)`.
 :::
 
 :::{dropdown} Why does a node hold no reference to its operands' data?
-A rule that needs an operand holds it. If none does, as in a sum, the memory can be
-freed while the forward pass still runs. A reference in the node would keep every
-intermediate result until the end.
+A rule that needs an operand holds it. If none does, as in a sum, the memory can
+be freed while the forward pass still runs. A reference in the node would keep
+every intermediate result until the end.
 :::
 
 :::{dropdown} Why is `x.grad` added to, and not replaced?
-Then the gradients of several losses, or of several parts of a batch too large for
-memory, add up by themselves. The price: whoever forgets to reset it trains on the
-sum of all gradients so far.
+Then the gradients of several losses, or of several parts of a batch too large
+for memory, add up by themselves. The price: whoever forgets to reset it trains
+on the sum of all gradients so far.
 :::
 
 :::{dropdown} Does the loss's value matter on the way back?
-No. The pass starts with a gradient of 1, whatever the loss was. The number is for
-us to look at.
+No. The pass starts with a gradient of 1, whatever the loss was. The number is
+for us to look at.
 :::
 
 :::{dropdown} Which tensors does `x @ w` keep if `x` is data and `w` a weight?
-Only `x`: the gradient of `w` is `x.T @ grad`. The rule for `x`, which holds `w`, is
-dropped when the step is recorded.
+Only `x`: the gradient of `w` is `x.T @ grad`. The rule for `x`, which holds
+`w`, is dropped when the step is recorded.
 :::
 """
 
@@ -1719,8 +1731,8 @@ assert_close(x.grad, numeric.item())
 # %% [markdown]
 r"""
 **2.** Chapter 2.2's shifted ReLU has two readings: $\max(x, 0) - \tfrac12$ and
-$\max(x, -\tfrac12)$. Write both with the methods of a variable. For which $x$ do
-their gradients differ?
+$\max(x, -\tfrac12)$. Write both with the methods of a variable. For which $x$
+do their gradients differ?
 """
 
 # %% tags=["solution"]
@@ -1736,9 +1748,9 @@ assert_equal(slopes[1], torch.tensor([0.0, 1.0, 1.0]))  # between -1/2 and 0
 
 # %% [markdown]
 r"""
-**3.** Write the log-softmax of the last axis so that neither its value nor its gradient
-overflows, out of existing methods. (Subtract the maximum first. Does its own gradient
-matter?)
+**3.** Write the log-softmax of the last axis so that neither its value nor its
+gradient overflows, out of existing methods. (Subtract the maximum first. Does
+its own gradient matter?)
 """
 
 
@@ -1754,8 +1766,9 @@ gradcheck(log_softmax, Variable(x.double() / 100, requires_grad=True))
 
 # %% [markdown]
 r"""
-**4.** Write the sum of products $y = \sum_{ij} x_i A_{ij} x_j$ as a `Function` that
-saves `x` and `A` and makes only those gradients that are needed. Check it.
+**4.** Write the sum of products $y = \sum_{ij} x_i A_{ij} x_j$ as a `Function`
+that saves `x` and `A` and makes only those gradients that are needed. Check
+it.
 """
 
 
@@ -1782,10 +1795,10 @@ gradcheck(Quadratic.apply, (x, matrix))
 
 # %% [markdown]
 r"""
-**5.** A network too deep for memory can forget its intermediate values and compute
-them again on the way back: *checkpointing* {cite:p}`chen2016`. Write
-`checkpoint(step, x)` as a function that records one node for the whole of `step`,
-and count how often `step` runs.
+**5.** A network too deep for memory can forget its intermediate values and
+compute them again on the way back: *checkpointing* {cite:p}`chen2016`. Write
+`checkpoint(step, x)` as a function that records one node for the whole of
+`step`, and count how often `step` runs.
 """
 
 
@@ -1824,7 +1837,7 @@ runs
 
 # %% [markdown]
 r"""
-The engine differentiates whatever is computed from weights. What is missing is a
-place to keep the weights: {doc}`/2_backward/6_linear` builds modules and
+The engine differentiates whatever is computed from weights. What is missing is
+a place to keep the weights: {doc}`/2_backward/6_linear` builds modules and
 parameters.
 """

@@ -84,7 +84,7 @@ class Wrong(Function):
 
 def test_a_missing_gradient_is_named():
     x = Variable(torch.ones(2), requires_grad=True)
-    with pytest.raises(RuntimeError, match="Wrong.*expected 2.*got 1"):
+    with pytest.raises(RuntimeError, match=r"Wrong.*expected 2.*got 1"):
         Wrong.apply(x, x).sum().backward()
 
 

@@ -1,4 +1,4 @@
-"""The way back: random graphs, order, depth, memory, freed and changed values."""
+"""The way back: random graphs, depth, memory, freed and changed values."""
 
 import gc
 import weakref
@@ -48,7 +48,7 @@ STEPS = st.tuples(
 
 
 def run(values: list, steps: list[tuple[str, int, int]]) -> list:
-    """All values after the steps; a step whose shapes do not fit is left out."""
+    """All values after the steps; a step that does not fit is left out."""
     values = list(values)
     for name, i, j in steps:
         a, b = values[i % len(values)], values[j % len(values)]

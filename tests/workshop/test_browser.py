@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a fault is one line of HTML)
 import shutil
 from pathlib import Path
 
@@ -25,7 +26,10 @@ def test_links_and_anchors_inside_the_site_must_exist(tmp_path: Path):
         '<a href="no.html">3</a><a href="#gone">4</a><img src="no.png">'
         '<a href="https://example.org/no">5</a><a href="mailto:a@b">6</a>',
     )
-    write(tmp_path / "part", index='<a href="../index.html#here">7</a><a href="/index.html">8</a>')
+    write(
+        tmp_path / "part",
+        index='<a href="../index.html#here">7</a><a href="/index.html">8</a>',
+    )
 
     found = [(it.page, it.check, it.element) for it in broken_links(tmp_path)]
 
@@ -36,7 +40,9 @@ def test_links_and_anchors_inside_the_site_must_exist(tmp_path: Path):
     ]
 
 
-def test_a_page_is_weighed_as_sent_alone_and_with_shared_files_cached(tmp_path: Path):
+def test_a_page_is_weighed_as_sent_alone_and_with_shared_files_cached(
+    tmp_path: Path,
+):
     (tmp_path / "text.css").write_text("a" * 1_000_000)  # gzip: 1 kB
     (tmp_path / "font.woff2").write_bytes(bytes(300_000))
     (tmp_path / "own.png").write_bytes(bytes(70_000))
@@ -45,9 +51,14 @@ def test_a_page_is_weighed_as_sent_alone_and_with_shared_files_cached(tmp_path: 
         "heavy.html": {"text.css", "font.woff2", "own.png"},
     }
 
-    found = [(it.page, it.check, it.element) for it in too_heavy(tmp_path, loaded)]
+    found = [
+        (it.page, it.check, it.element) for it in too_heavy(tmp_path, loaded)
+    ]
 
-    assert found == [("heavy.html", "first view", "font.woff2"), ("heavy.html", "next page", "own.png")]
+    assert found == [
+        ("heavy.html", "first view", "font.woff2"),
+        ("heavy.html", "next page", "own.png"),
+    ]
 
 
 def test_a_problem_names_page_mode_and_element():
@@ -71,7 +82,7 @@ BAD = {
     "console error: wrong": "<script>console.error('wrong')</script>",
     "script error: ": "<script>undefined.no</script>",
     "axe color-contrast: .faint": '<p class="faint" style="color: #ccc">faint</p>',
-    "axe color-contrast: .folded": '<details><summary>a</summary><p class="folded" style="color: #ccc">b</p></details>',
+    "axe color-contrast: .folded": '<details><summary>a</summary><p class="folded" style="color: #ccc">folded</p></details>',
     "code is not highlighted": '<div class="highlight"><span class="k">def</span></div>',
     "formula not rendered": '<span class="math">\\(x\\)</span>',
     "formula without its font": '<span class="math"><span class="katex"><span class="katex-html">x</span></span></span>',
@@ -93,18 +104,28 @@ def problems(tmp_path_factory: pytest.TempPathFactory) -> list[Problem]:
 
 
 @pytest.mark.parametrize("line", BAD)
-def test_each_check_finds_what_was_made_wrong(problems: list[Problem], line: str):
+def test_each_check_finds_what_was_made_wrong(
+    problems: list[Problem], line: str
+):
     found = [str(it) for it in problems if it.page == "bad.html"]
 
     assert any(f"]: {line}" in it for it in found), found
 
 
-def test_without_scripts_an_empty_or_colourless_page_is_found(problems: list[Problem]):
-    found = {it.check for it in problems if (it.page, it.mode) == ("bare.html", "no scripts")}
+def test_without_scripts_an_empty_or_colourless_page_is_found(
+    problems: list[Problem],
+):
+    found = {
+        it.check
+        for it in problems
+        if (it.page, it.mode) == ("bare.html", "no scripts")
+    }
 
     assert found >= {"no text", "no colours"}
 
 
-def test_a_page_without_faults_has_no_problem_in_any_mode(problems: list[Problem]):
+def test_a_page_without_faults_has_no_problem_in_any_mode(
+    problems: list[Problem],
+):
     assert [str(it) for it in problems if it.page == "good.html"] == []
     assert {it.mode for it in problems} >= {*MODES, "no scripts", "search"}

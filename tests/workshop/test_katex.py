@@ -55,7 +55,10 @@ def test_a_displayed_formula_breaks_its_line_where_it_says():
 
 
 def test_a_page_has_rendered_formulas_and_no_script_for_them(tmp_path: Path):
-    warnings = build(tmp_path, "# Title\n\nWith $x^2$, and\n\n$$y = x$$ (line)\n\nby {eq}`line`.\n")
+    warnings = build(
+        tmp_path,
+        "# Title\n\nWith $x^2$, and\n\n$$y = x$$ (line)\n\nby {eq}`line`.\n",
+    )
     html = (tmp_path / "html/index.html").read_text()
 
     assert warnings == ""
@@ -67,7 +70,10 @@ def test_a_page_has_rendered_formulas_and_no_script_for_them(tmp_path: Path):
 
 
 def test_an_equation_is_numbered_once(tmp_path: Path):
-    build(tmp_path, "# Title\n\n\\begin{align}\na &= b \\\\\nc &= d\n\\end{align}\n")
+    build(
+        tmp_path,
+        "# Title\n\n\\begin{align}\na &= b \\\\\nc &= d\n\\end{align}\n",
+    )
     html = (tmp_path / "html/index.html").read_text()
 
     assert html.count('class="eqno"') == 1
@@ -75,11 +81,17 @@ def test_an_equation_is_numbered_once(tmp_path: Path):
 
 
 def test_a_wrong_formula_is_a_warning_with_its_line(tmp_path: Path):
-    warnings = build(tmp_path, "# Title\n\nFine.\n\n$$\\frac{a$$\n\nAnd <b> $x < \\y$.\n")
+    warnings = build(
+        tmp_path, "# Title\n\nFine.\n\n$$\\frac{a$$\n\nAnd <b> $x < \\y$.\n"
+    )
 
     assert re.search(r"index\.md:5: WARNING: KaTeX parse error", warnings)
-    assert re.search(r"index\.md:7: WARNING: .*Undefined control sequence: \\y", warnings)
-    assert "<code>x &lt; \\y</code>" in (tmp_path / "html/index.html").read_text()
+    assert re.search(
+        r"index\.md:7: WARNING: .*Undefined control sequence: \\y", warnings
+    )
+    assert (
+        "<code>x &lt; \\y</code>" in (tmp_path / "html/index.html").read_text()
+    )
 
 
 def test_pages_render_in_parallel(tmp_path: Path):
@@ -87,9 +99,21 @@ def test_pages_render_in_parallel(tmp_path: Path):
     contents = "# Title\n\n```{toctree}\n" + "\n".join(pages) + "\n```\n"
     for name, text in {"index": contents, **pages}.items():
         (tmp_path / f"{name}.md").write_text(text)
-    settings = "".join(f"{name} = {value!r}\n" for name, value in SETTINGS.items())
+    settings = "".join(
+        f"{name} = {value!r}\n" for name, value in SETTINGS.items()
+    )
     (tmp_path / "conf.py").write_text(settings)
-    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-j", "2", tmp_path, tmp_path / "html"]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "-q",
+        "-j",
+        "2",
+        tmp_path,
+        tmp_path / "html",
+    ]
 
     subprocess.run(command, check=True, timeout=100, cwd=ROOT)
 

@@ -42,7 +42,9 @@ def lift(rule: Callable[..., Step]) -> Callable:
     """The method that applies a rule to self and what follows."""
 
     @wraps(rule)
-    def method(self: "Operators", *others: object, **options: object):
+    def method(
+        self: "Operators", *others: object, **options: object
+    ) -> "Operators":
         return self.apply(rule, self, *others, **options)
 
     return method

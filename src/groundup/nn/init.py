@@ -97,6 +97,19 @@ def _xavier_std(tensor: Tensor, gain: float) -> float:
     return gain * math.sqrt(2 / (fan_in + fan_out))
 
 
+def _kaiming_std(
+    tensor: Tensor, a: float, mode: str, nonlinearity: str
+) -> float:
+    if mode.lower() not in ("fan_in", "fan_out"):
+        raise ValueError(f"mode {mode!r} is neither 'fan_in' nor 'fan_out'")
+    if tensor.numel() == 0:
+        warnings.warn("an empty tensor has nothing to fill", stacklevel=3)
+        return 0.0
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
+    fan = fan_in if mode.lower() == "fan_in" else fan_out
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0,
@@ -121,17 +134,8 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, std, generator)
 
 
-def _kaiming_std(
-    tensor: Tensor, a: float, mode: str, nonlinearity: str
-) -> float:
-    if mode.lower() not in ("fan_in", "fan_out"):
-        raise ValueError(f"mode {mode!r} is neither 'fan_in' nor 'fan_out'")
-    if tensor.numel() == 0:
-        warnings.warn("an empty tensor has nothing to fill", stacklevel=3)
-        return 0.0
-    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
-    fan = fan_in if mode.lower() == "fan_in" else fan_out
-    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+def _normal_cdf(x: float) -> float:
+    return (1 + math.erf(x / math.sqrt(2))) / 2
 
 
 @torch.no_grad()
@@ -161,10 +165,6 @@ def trunc_normal_(
         tensor.copy_(torch.where(pending, draw, tensor))
         pending &= missed
     return tensor
-
-
-def _normal_cdf(x: float) -> float:
-    return (1 + math.erf(x / math.sqrt(2))) / 2
 
 
 @torch.no_grad()

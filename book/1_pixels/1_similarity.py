@@ -893,12 +893,14 @@ r"""
 ## Questions
 
 :::{dropdown} How is a grey image stored, and how a colour image?
+:name: topic-1
 A grey image is a table of brightness values, often a byte each, here from 0
 for paper to 255 for ink (most other formats use 0 for black). A colour image
 has three tables, for red, green and blue, so one axis more.
 :::
 
 :::{dropdown} How are images and labels arranged in MNIST's files, and how in a folder of pictures?
+:name: topic-2
 MNIST has one file of images and one of labels, in the same order, for training
 and for testing. A folder of pictures has one folder for each split, in it one
 for each digit, and the label is the folder's name. Either way the split is a
@@ -906,11 +908,13 @@ part of the data set, so that everyone measures on the same images.
 :::
 
 :::{dropdown} How does pixel similarity classify a digit?
+:name: topic-3
 Average the training images of each digit. Compare a new image with each
 average, pixel by pixel, and answer with the nearest.
 :::
 
 :::{dropdown} What is a list comprehension? Write one that doubles the odd numbers of a list.
+:name: topic-4
 A list written as an expression, a `for`, and perhaps an `if`. It is built in
 one go and reads like the set notation of mathematics.
 :::
@@ -922,11 +926,13 @@ assert_equal([2 * n for n in [1, 2, 3, 4, 5] if n % 2], [2, 6, 10])
 # %% [markdown]
 r"""
 :::{dropdown} What is a tensor of rank 3?
+:name: topic-5
 One with three axes, such as a pile of images: which image, which row, which
 column. Three numbers in brackets name one element.
 :::
 
 :::{dropdown} How do rank and shape differ, and how do you get one from the other?
+:name: topic-6
 The shape lists the size of every axis. The rank is the number of axes, so it is
 the length of the shape. The rank does not give you the shape.
 :::
@@ -938,17 +944,20 @@ assert_equal((threes.shape, len(threes.shape)), ((6131, 28, 28), 3))
 # %% [markdown]
 r"""
 :::{dropdown} What are RMSE and L1?
+:name: topic-7
 Two distances. L1 here is the mean of the absolute differences. RMSE is the
 root of the mean of the squared differences. (Mathematicians' norms sum instead
 of averaging; with images of one size the order of distances is the same.)
 :::
 
 :::{dropdown} How do you calculate with thousands of numbers at once, much faster than a Python loop?
+:name: topic-8
 Write one expression for whole tensors, with broadcasting where shapes differ.
 The loop then runs inside compiled code, on many numbers at a time.
 :::
 
 :::{dropdown} Make a 3 × 3 tensor of 1 to 9, double it, and select the bottom right four numbers.
+:name: topic-9
 The bottom right starts at row 1 and column 1: `[1:, 1:]`. (`[:2, :2]` is the
 top left.)
 :::
@@ -961,6 +970,7 @@ assert_equal((2 * square)[1:, 1:].tolist(), [[10, 12], [16, 18]])
 # %% [markdown]
 r"""
 :::{dropdown} What is broadcasting, and when may two shapes be broadcast?
+:name: topic-10
 Calculating with tensors of different shapes as if the smaller had been
 repeated. Compare sizes from the last axis on: they must be equal, or one of
 them 1; missing axes count as 1.

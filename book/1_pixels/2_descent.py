@@ -4,8 +4,8 @@ r"""
 
 The mean image of {doc}`/1_pixels/1_similarity` never improves: it has no
 numbers that could be turned. This chapter is about such numbers. Given a model
-with {term}`parameters <parameter>` and a {term}`loss` that says how wrong it is,
-**how does a computer find better parameters, and how long does that take?**
+with {term}`parameters <parameter>` and a {term}`loss` that says how wrong it
+is, **how does a computer find better parameters, and how long does that take?**
 
 We answer with the smallest example that has all the parts: twenty measurements,
 three parameters, seven steps. Then we count. The recipe, run as it is usually
@@ -59,8 +59,8 @@ finite_difference(f, x)
 
 # %% [markdown]
 r"""
-**By hand.** The rules of school give $f'(x) = 6x^2 + 6x + 4$. This is exact, and
-it asks for a person who can do it.
+**By hand.** The rules of school give $f'(x) = 6x^2 + 6x + 4$. This is exact,
+and it asks for a person who can do it.
 """
 
 
@@ -130,8 +130,8 @@ assert_close(finite_difference(f, x), f_prime(x))
 r"""
 ## The roller coaster
 
-A roller coaster climbs a hill, slows down, and speeds up on the other side. Once
-a second somebody reads its speed, with an error of about 3.
+A roller coaster climbs a hill, slows down, and speeds up on the other side.
+Once a second somebody reads its speed, with an error of about 3.
 """
 
 # %%
@@ -169,8 +169,8 @@ def loss_at(params: Tensor) -> Tensor:
 
 # %% [markdown]
 r"""
-`mse` is the {term}`loss`: one number, small when the predictions are good. It is
-the mean of the squared errors. Its root would be in the units of speed and
+`mse` is the {term}`loss`: one number, small when the predictions are good. It
+is the mean of the squared errors. Its root would be in the units of speed and
 easier to read. The square is easier to differentiate, and it is least at the
 same parameters.
 
@@ -218,8 +218,9 @@ gradient(loss_at, first)
 # %% [markdown]
 r"""
 The judge is the finite difference, one parameter at a time. The loss is a
-parabola in each of them, and on a parabola the difference of both sides is exact
-for a step of any length, so we take one of length 1 and keep rounding out of it.
+parabola in each of them, and on a parabola the difference of both sides is
+exact for a step of any length, so we take one of length 1 and keep rounding out
+of it.
 """
 
 
@@ -237,9 +238,9 @@ r"""
 The loss is most sensitive to $a$, which is multiplied by numbers up to
 $19^2 = 361$, and least to $c$. Keep that in mind.
 
-**Five: step.** Move each parameter against its gradient. How far is the gradient
-times the {term}`learning rate`. The gradient is steep here, so the rate must be
-small; $10^{-5}$ works, and we shall see what does not.
+**Five: step.** Move each parameter against its gradient. How far is the
+gradient times the {term}`learning rate`. The gradient is steep here, so the
+rate must be small; $10^{-5}$ works, and we shall see what does not.
 """
 
 # %%
@@ -277,8 +278,8 @@ plt.show()
 
 # %% [markdown]
 r"""
-The loss falls from tens of thousands to some hundreds and then stands still. The
-list above looks like success. The last panel does not.
+The loss falls from tens of thousands to some hundreds and then stands still.
+The list above looks like success. The last panel does not.
 
 ## Is that the best parabola?
 
@@ -326,19 +327,19 @@ plt.show()
 
 # %% [markdown]
 r"""
-Between $3.5 \cdot 10^{-5}$ and $3.6 \cdot 10^{-5}$ lies an edge. Below it the loss
-falls; above it every step overshoots by more than it gains, and the loss grows
-without end. That is {term}`divergence`. The edge can be predicted.
+Between $3.5 \cdot 10^{-5}$ and $3.6 \cdot 10^{-5}$ lies an edge. Below it the
+loss falls; above it every step overshoots by more than it gains, and the loss
+grows without end. That is {term}`divergence`. The edge can be predicted.
 
 Along any straight line our loss is a parabola too. If it bends with curvature
 $\lambda$ (its second derivative), then a step from distance $d$ off the bottom
-lands at $d - \eta \lambda d = (1 - \eta\lambda)\,d$, where $\eta$ is the learning
-rate. The distance shrinks as long as $|1 - \eta \lambda| < 1$, that is
+lands at $d - \eta \lambda d = (1 - \eta\lambda)\,d$, where $\eta$ is the
+learning rate. The distance shrinks as long as $|1 - \eta \lambda| < 1$, that is
 
 $$\eta < \frac{2}{\lambda}.$$
 
-The line that bends most decides. The second derivatives of a mean of squares are
-the products of the model's columns $t^2, t, 1$, two at a time:
+The line that bends most decides. The second derivatives of a mean of squares
+are the products of the model's columns $t^2, t, 1$, two at a time:
 """
 
 
@@ -386,10 +387,10 @@ the direction that bends most is almost exactly that of $a$.
 
 ## Why the valley is so long
 
-The stride is bound by the steepest direction. How fast do the others get on with
-it? A direction of curvature $\lambda$ shrinks by the factor
-$1 - \eta\lambda$ a step, so the flattest direction is the slowest. The ratio of
-the largest curvature to the smallest is the {term}`condition number`. The
+The stride is bound by the steepest direction. How fast do the others get on
+with it? A direction of curvature $\lambda$ shrinks by the factor $1 -
+\eta\lambda$ a step, so the flattest direction is the slowest. The ratio of the
+largest curvature to the smallest is the {term}`condition number`. The
 eigenvalues of the matrix are the curvatures along its own axes.
 """
 
@@ -400,13 +401,13 @@ eigenvalues, condition
 
 # %% [markdown]
 r"""
-Over two hundred thousand. With the best rate, the flattest direction needs about
-that many steps to shrink by a factor of $e^{4}$, whatever happens elsewhere. The
-ten steps of the recipe walked down the steep wall of a valley and stood at the
-edge of its long flat floor.
+Over two hundred thousand. With the best rate, the flattest direction needs
+about that many steps to shrink by a factor of $e^{4}$, whatever happens
+elsewhere. The ten steps of the recipe walked down the steep wall of a valley
+and stood at the edge of its long flat floor.
 
-Three numbers cause this: $t^2$ reaches 361, $t$ reaches 19, and 1 is 1. The loss
-does not care about the units of its inputs. Descent does.
+Three numbers cause this: $t^2$ reaches 361, $t$ reaches 19, and 1 is 1. The
+loss does not care about the units of its inputs. Descent does.
 
 ## Scale the inputs
 
@@ -430,8 +431,8 @@ largest_scaled
 
 # %% [markdown]
 r"""
-No entry is above 4 now, and most of the off-diagonal ones are 0: the directions no
-longer disturb each other. The smallest curvature is 0.62, so the condition
+No entry is above 4 now, and most of the off-diagonal ones are 0: the directions
+no longer disturb each other. The smallest curvature is 0.62, so the condition
 number fell from over two hundred thousand to about 7.
 """
 
@@ -469,10 +470,12 @@ plt.show()
 
 # %% [markdown]
 r"""
-The same thing seen from inside. Split the distance from the best parameters into
-its three parts, one along each of the loss's own axes, and follow each. The
-theory says that every part shrinks by its own factor $1 - \eta\lambda$ a step.
+The same thing seen from inside. Split the distance from the best parameters
+into its three parts, one along each of the loss's own axes, and follow each.
+The theory says that every part shrinks by its own factor $1 - \eta\lambda$ a
+step.
 """
+
 
 # %% tags=["reference"]
 def own_axes(columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -501,24 +504,25 @@ plt.show()
 
 # %% [markdown]
 r"""
-Left, one axis is done after five steps and the other two have not begun. Right, the
-steepest and the flattest axis shrink by the same factor: that is what makes
+Left, one axis is done after five steps and the other two have not begun. Right,
+the steepest and the flattest axis shrink by the same factor: that is what makes
 $\eta = 2 / (\lambda_{\max} + \lambda_{\min})$ the best rate.
 """
 
 # %% [markdown]
 r"""
-Scaling inputs is not a trick for parabolas. {doc}`/2_backward/2_init` does
-it to images and to every layer of a network, for the same reason. Optimisers that
+Scaling inputs is not a trick for parabolas. {doc}`/2_backward/2_init` does it
+to images and to every layer of a network, for the same reason. Optimisers that
 scale each parameter's step by itself follow in part 3.
 
 ## What we built
 
 * `finite_difference`: the derivative by trying, kept for checking.
-* `gradient`: the derivative by machine, on loan until {doc}`/2_backward/5_autograd`.
+* `gradient`: the derivative by machine, on loan until
+  {doc}`/2_backward/5_autograd`.
 * `descend`: the seven steps in a loop of one line.
-* A prediction of where descent diverges, $2/\lambda$, and of how long it takes, the
-  condition number.
+* A prediction of where descent diverges, $2/\lambda$, and of how long it takes,
+  the condition number.
 
 Nothing here goes into the library. The loop gets its final form in part 3.
 
@@ -526,9 +530,9 @@ Nothing here goes into the library. The loop gets its final form in part 3.
 
 :::{dropdown} What is gradient descent, and what makes it stochastic?
 :name: topic-12
-Repeating one move: change every parameter a little, against its derivative of the
-loss. It is *stochastic* (SGD) if the loss is that of a random few examples at a
-time. Here we used all twenty at once.
+Repeating one move: change every parameter a little, against its derivative of
+the loss. It is *stochastic* (SGD) if the loss is that of a random few examples
+at a time. Here we used all twenty at once.
 :::
 
 :::{dropdown} What are the seven steps?
@@ -539,21 +543,24 @@ against it, repeat from the prediction, stop.
 
 :::{dropdown} Where do the first parameters come from?
 :name: topic-15
-From a random generator. For three parameters almost any will do; for a deep network
-their size matters a great deal, which is the subject of {doc}`/2_backward/2_init`.
+From a random generator. For three parameters almost any will do; for a deep
+network their size matters a great deal, which is the subject of
+{doc}`/2_backward/2_init`.
 :::
 
 :::{dropdown} What is a loss?
 :name: topic-16
-One number that is small when the model does well. Small being good is a convention;
-being a single number that changes smoothly with the parameters is not.
+One number that is small when the model does well. Small being good is a
+convention; being a single number that changes smoothly with the parameters is
+not.
 :::
 
 :::{dropdown} Why not always take a large learning rate?
 :name: topic-17
-A step along a direction of curvature $\lambda$ multiplies the distance from the bottom
-by $1 - \eta\lambda$. Beyond $\eta = 2/\lambda$ that factor's size is above 1 and the
-loss grows with every step. Just below, it swings from side to side.
+A step along a direction of curvature $\lambda$ multiplies the distance from the
+bottom by $1 - \eta\lambda$. Beyond $\eta = 2/\lambda$ that factor's size is
+above 1 and the loss grows with every step. Just below, it swings from side to
+side.
 :::
 
 :::{dropdown} What is a gradient?
@@ -564,8 +571,8 @@ parameters' shape. It points where the loss grows fastest.
 
 :::{dropdown} Must one know how to compute gradients by hand?
 :name: topic-19
-Not to use them: automatic differentiation does it. To know why a network does not
-learn, or how to make it fast, yes, and part 2 does nothing else.
+Not to use them: automatic differentiation does it. To know why a network does
+not learn, or how to make it fast, yes, and part 2 does nothing else.
 :::
 
 :::{dropdown} How are new weights computed from a learning rate?
@@ -575,8 +582,9 @@ learn, or how to make it fast, yes, and part 2 does nothing else.
 
 :::{dropdown} What does `backward` do?
 :name: topic-30
-It computes the derivatives of the tensor it is called on with respect to every tensor
-that was marked by `requires_grad_` and took part, and adds them to their `grad`.
+It computes the derivatives of the tensor it is called on with respect to every
+tensor that was marked by `requires_grad_` and took part, and adds them to their
+`grad`.
 :::
 
 :::{dropdown} Why does the recipe's loss seem to converge at 600?
@@ -587,8 +595,8 @@ stands still says that steps are small, not that the bottom is reached.
 ## Exercises
 
 **1.** A source of this chapter calls a function `mse` that returns the *root*
-of the mean squared error. Show that its gradient is that of the true one divided by
-$2\sqrt{\text{mse}}$, and say what that does to the learning rate.
+of the mean squared error. Show that its gradient is that of the true one
+divided by $2\sqrt{\text{mse}}$, and say what that does to the learning rate.
 """
 
 
@@ -606,8 +614,8 @@ assert_close(
 
 # %% [markdown]
 r"""
-**2.** Scale only by dividing: `time / 19`, without moving the middle to 0. How far
-does the condition number fall? What does moving the middle add?
+**2.** Scale only by dividing: `time / 19`, without moving the middle to 0. How
+far does the condition number fall? What does moving the middle add?
 """
 
 # %% tags=["solution", "reference"]
@@ -625,8 +633,9 @@ divided, moved
 
 # %% [markdown]
 r"""
-**3.** After scaling, the columns $u^2$ and $1$ still lean on each other. Standardise
-the column $u^2$ as well. How many steps does descent need now, and why?
+**3.** After scaling, the columns $u^2$ and $1$ still lean on each other.
+Standardise the column $u^2$ as well. How many steps does descent need now, and
+why?
 """
 
 
@@ -666,6 +675,6 @@ assert prediction == bool(outcome < 2 * best_loss)
 
 # %% [markdown]
 r"""
-Three parameters found their values by descent. {doc}`/1_pixels/3_network` does the
-same with 785 of them, and then with 23,581, on the threes and sevens.
+Three parameters found their values by descent. {doc}`/1_pixels/3_network` does
+the same with 785 of them, and then with 23,581, on the threes and sevens.
 """

@@ -4,11 +4,13 @@ r"""
 
 The mean image got 95 of 100 right, and {doc}`/1_pixels/2_descent` can tune any
 number that a loss depends on. Put the two together: **can a program that starts
-from random numbers learn to tell a 3 from a 7 better than the mean image does?**
+from random numbers learn to tell a 3 from a 7 better than the mean image
+does?**
 
-We write every part once by hand, then replace it by its borrowed, finished form,
-and look at what the replacement added. At the end stands a network with one hidden
-layer, and a test of the whole recipe on the other digits, which it fails.
+We write every part once by hand, then replace it by its borrowed, finished
+form, and look at what the replacement added. At the end stands a network with
+one hidden layer, and a test of the whole recipe on the other digits, which it
+fails.
 
 | name | shape | meaning |
 | --- | --- | --- |
@@ -35,9 +37,9 @@ from groundup.testing import assert_close
 r"""
 ## Images as rows
 
-A linear model weighs every pixel, wherever it stands. So the square is of no use to
-it, and we lay each image out as one row of 784 numbers. `view` does that without
-moving any of them; `-1` stands for the size that is left over.
+A linear model weighs every pixel, wherever it stands. So the square is of no
+use to it, and we lay each image out as one row of 784 numbers. `view` does that
+without moving any of them; `-1` stands for the size that is left over.
 """
 
 # %%
@@ -93,12 +95,12 @@ weights, bias = init_params(784, 1), init_params(1)
 
 # %% [markdown]
 r"""
-The bias is one number for the whole image, not one a pixel: it is added to the sum.
-Without it an all-black image would score 0 whatever the weights are.
+The bias is one number for the whole image, not one a pixel: it is added to the
+sum. Without it an all-black image would score 0 whatever the weights are.
 
-One image at a time is slow. The weighted sums of all images are a matrix product,
-written `@`. That is the subject of {doc}`/2_backward/1_matmul`; until then it is a
-loan.
+One image at a time is slow. The weighted sums of all images are a matrix
+product, written `@`. That is the subject of {doc}`/2_backward/1_matmul`; until
+then it is a loan.
 """
 
 
@@ -125,8 +127,9 @@ Random weights, a random answer. Now descend.
 
 ## Why accuracy cannot be the loss
 
-Accuracy is what we care about, so let it be the loss, and ask for its derivative. Take
-one weight, of a pixel in the middle, change it a little, and see what changes.
+Accuracy is what we care about, so let it be the loss, and ask for its
+derivative. Take one weight, of a pixel in the middle, change it a little, and
+see what changes.
 """
 
 # %%
@@ -139,9 +142,10 @@ after - before
 # %% [markdown]
 r"""
 Nothing. A small change moves every score a little, and no score across zero.
-Descent needs to know which way is down, and the answer here is: nowhere. We need a
-{term}`loss` that notices. Let the model say how sure it is that an image is a 3, a
-number from 0 to 1, and let the loss be how far from the truth that was, on average.
+Descent needs to know which way is down, and the answer here is: nowhere. We
+need a {term}`loss` that notices. Let the model say how sure it is that an image
+is a 3, a number from 0 to 1, and let the loss be how far from the truth that
+was, on average.
 """
 
 
@@ -152,9 +156,9 @@ def wrongness(confidences: Tensor, labels: Tensor) -> Tensor:
 
 # %% [markdown]
 r"""
-`where` picks, element by element, from the second argument where the condition holds
-and from the third where it does not. Three images, a 3, a 7 and a 3, the last of
-which the model gets wrong:
+`where` picks, element by element, from the second argument where the condition
+holds and from the third where it does not. Three images, a 3, a 7 and a 3, the
+last of which the model gets wrong:
 """
 
 # %%
@@ -171,8 +175,8 @@ assert_close(wrongness(tensor([0.9, 0.4, 0.8]), labels).item(), 0.2333)
 
 # %% [markdown]
 r"""
-Our scores run from minus to plus infinity. The {term}`sigmoid` squeezes them between
-0 and 1, rising all the way:
+Our scores run from minus to plus infinity. The {term}`sigmoid` squeezes them
+between 0 and 1, rising all the way:
 
 $$\sigma(x) = \frac{1}{1 + e^{-x}}.$$
 """
@@ -215,19 +219,20 @@ plt.show()
 
 # %% [markdown]
 r"""
-A {term}`metric` is for people: it says what we want to know, and it may jump. A loss is for
-the descent: it must slope. The loss is what is trained, the metric what is reported,
-and it is reported on images that the training has never seen.
+A {term}`metric` is for people: it says what we want to know, and it may jump. A
+loss is for the descent: it must slope. The loss is what is trained, the metric
+what is reported, and it is reported on images that the training has never seen.
 
 ## Mini-batches
 
-How many images should one step look at? All 12,396 give the exact gradient, at the
-price of a pass through all of them. One gives a step at once, in a direction that
-suits that one image. The usual answer lies between: a {term}`mini-batch`, large enough for
-the hardware to work in bulk and for the average to mean something.
+How many images should one step look at? All 12,396 give the exact gradient, at
+the price of a pass through all of them. One gives a step at once, in a
+direction that suits that one image. The usual answer lies between: a
+{term}`mini-batch`, large enough for the hardware to work in bulk and for the
+average to mean something.
 
-Dealing out batches is a job of its own. Torch's `DataLoader` does it; we borrow it until
-part 3 builds one.
+Dealing out batches is a job of its own. Torch's `DataLoader` does it; we borrow
+it until part 3 builds one.
 """
 
 # %% A borrowed loader loans="torch.utils.data.DataLoader" repaid="3_training/2_data"
@@ -238,8 +243,8 @@ list(DataLoader(range(15), batch_size=5, shuffle=True))
 
 # %% [markdown]
 r"""
-From a dataset of pairs it makes pairs of batches: it *collates*. The last batch gets
-what is left.
+From a dataset of pairs it makes pairs of batches: it *collates*. The last batch
+gets what is left.
 """
 
 # %%
@@ -254,8 +259,8 @@ x_batch.shape, y_batch.shape
 
 # %% [markdown]
 r"""
-Note what `loader` does not do: shuffle. The recipe that we follow left it out, so its
-batches are 24 of nothing but threes, then 25 of sevens. Keep it in mind.
+Note what `loader` does not do: shuffle. The recipe that we follow left it out,
+so its batches are 24 of nothing but threes, then 25 of sevens. Keep it in mind.
 
 ## One step, and the gradient that stays
 
@@ -277,10 +282,10 @@ bias.grad / once
 
 # %% [markdown]
 r"""
-The same batch twice, and the gradient is twice as large: `backward` *adds* to what is
-there. That is useful when a batch must be split, and a bug in every loop that forgets to
-set the gradient back to zero. Methods that end in an underscore, such as `zero_`, change
-the tensor itself.
+The same batch twice, and the gradient is twice as large: `backward` *adds* to
+what is there. That is useful when a batch must be split, and a bug in every
+loop that forgets to set the gradient back to zero. Methods that end in an
+underscore, such as `zero_`, change the tensor itself.
 
 The step must not be recorded as part of the next loss. `no_grad` says so.
 """
@@ -307,8 +312,8 @@ def validate(model: Callable) -> float:
 
 # %% [markdown]
 r"""
-`validate` counts what is right and divides once. Averaging the batches' accuracies
-would give the last, shorter batch the weight of a full one.
+`validate` counts what is right and divides once. Averaging the batches'
+accuracies would give the last, shorter batch the weight of a full one.
 
 An {term}`epoch` is one pass through the data. Before, after one, after twenty:
 """
@@ -324,13 +329,13 @@ history[0], history[1], history[-1]
 
 # %% [markdown]
 r"""
-Twenty passes, and random numbers have overtaken the mean image. Nothing here knows
-what a digit is.
+Twenty passes, and random numbers have overtaken the mean image. Nothing here
+knows what a digit is.
 
 ## The same, with finished parts
 
-Four pieces of that loop are needed again and again, and each has a finished form.
-An *optimiser* knows the parameters and takes the step.
+Four pieces of that loop are needed again and again, and each has a finished
+form. An *optimiser* knows the parameters and takes the step.
 """
 
 
@@ -353,8 +358,9 @@ class BasicOptim:
 
 # %% [markdown]
 r"""
-A *module* holds its parameters, initialises them, and is called like a function.
-`nn.Linear` is `init_params` and `linear` in one, with a better choice of random numbers.
+A *module* holds its parameters, initialises them, and is called like a
+function. `nn.Linear` is `init_params` and `linear` in one, with a better choice
+of random numbers.
 """
 
 # %% A borrowed layer loans="torch.nn.Linear torch.nn.Module torch.nn.Sequential torch.nn.ReLU" repaid="2_backward/6_linear"
@@ -365,9 +371,9 @@ layer = nn.Linear(28 * 28, 1)
 
 # %% [markdown]
 r"""
-And a *learner* holds everything that a training run needs: data, model, loss, optimiser,
-metric. This small one also writes down the curves. It is thrown away with this chapter;
-part 3 builds the one that you will want to keep.
+And a *learner* holds everything that a training run needs: data, model, loss,
+optimiser, metric. This small one also writes down the curves. It is thrown away
+with this chapter; part 3 builds the one that you will want to keep.
 """
 
 
@@ -427,8 +433,9 @@ assert_close(weights_after(BasicOptim), weights_after(torch.optim.SGD))
 r"""
 ## Two lines are still a line
 
-A linear model can only weigh pixels. To do more, stack two? A linear function of a
-linear function is linear again: whatever the two layers are, one does the same.
+A linear model can only weigh pixels. To do more, stack two? A linear function
+of a linear function is linear again: whatever the two layers are, one does the
+same.
 """
 
 # %%
@@ -441,8 +448,9 @@ assert_close(stacked, single, atol=1e-4)
 
 # %% [markdown]
 r"""
-Unless something bends in between. The smallest bend there is sets negative numbers to
-zero. It has a long name, *rectified linear unit*, and a short one, {term}`ReLU`.
+Unless something bends in between. The smallest bend there is sets negative
+numbers to zero. It has a long name, *rectified linear unit*, and a short one,
+{term}`ReLU`.
 """
 
 
@@ -460,9 +468,10 @@ plt.show()
 
 # %% [markdown]
 r"""
-How much does one bend buy? Add up shifted, scaled ReLUs, and each adds one corner to a
-piecewise straight line. With corners where we like, such a line follows any curve as
-closely as we like. No training: the slopes are read off the curve.
+How much does one bend buy? Add up shifted, scaled ReLUs, and each adds one
+corner to a piecewise straight line. With corners where we like, such a line
+follows any curve as closely as we like. No training: the slopes are read off
+the curve.
 """
 
 
@@ -498,9 +507,10 @@ gaps
 
 # %% [markdown]
 r"""
-That is the {term}`universal approximation` theorem in one dimension: one bent layer, wide
-enough, comes as close to any continuous function as you please {cite:p}`cybenko1989`. It says that
-good weights exist. It does not say that descent finds them, nor that the layer stays small.
+That is the {term}`universal approximation` theorem in one dimension: one bent
+layer, wide enough, comes as close to any continuous function as you please
+{cite:p}`cybenko1989`. It says that good weights exist. It does not say that
+descent finds them, nor that the layer stays small.
 
 ## A network with one hidden layer
 
@@ -568,22 +578,24 @@ Markdown(f"""
 
 # %% [markdown]
 r"""
-The second row differs from the sources' by the random numbers it starts from: with
-other seeds it lands anywhere between 96.4 and 97.3 %. The spread is itself a sign
-that those weights are too large.
+The second row differs from the sources' by the random numbers it starts from:
+with other seeds it lands anywhere between 96.4 and 97.3 %. The spread is itself
+a sign that those weights are too large.
 
 ## Deeper
 
-If one wide layer can follow anything, why does anyone use more? Because depth is cheaper: a
-second bend bends what the first has bent, so the number of corners multiplies where width
-only adds. In two dimensions more layers need fewer numbers for the same line; on images a
-convolutional network of eighteen layers reaches 99.4 % in one epoch, in part 4. And because
-depth is hard to train without care, part 2 is about that care.
+If one wide layer can follow anything, why does anyone use more? Because depth
+is cheaper: a second bend bends what the first has bent, so the number of
+corners multiplies where width only adds. In two dimensions more layers need
+fewer numbers for the same line; on images a convolutional network of eighteen
+layers reaches 99.4 % in one epoch, in part 4. And because depth is hard to
+train without care, part 2 is about that care.
 
 ## The recipe on other digits
 
-Threes and sevens worked. Do fives and eights? Here is the recipe as it was shown to us
-(weights of variance 1, batches in the order of the labels), on all 45 pairs of digits.
+Threes and sevens worked. Do fives and eights? Here is the recipe as it was
+shown to us (weights of variance 1, batches in the order of the labels), on all
+45 pairs of digits.
 """
 
 
@@ -635,15 +647,16 @@ assert min(as_shown.values()) < 0.6 and min(with_care.values()) > 0.9
 
 # %% [markdown]
 r"""
-Some pairs did no better than a coin. Two things went wrong, and on 3 against 7 we were
-lucky with both.
+Some pairs did no better than a coin. Two things went wrong, and on 3 against 7
+we were lucky with both.
 
-*Sorted batches.* For half an epoch every batch says "it is the first digit", for the
-other half "it is the second". The bias runs to one side, then to the other, and the last
-digit seen wins.
+*Sorted batches.* For half an epoch every batch says "it is the first digit",
+for the other half "it is the second". The bias runs to one side, then to the
+other, and the last digit seen wins.
 
-*Weights of variance 1.* A sum of 784 products is large. Large scores lie where the sigmoid is
-flat, and where it is flat there is next to no gradient to follow:
+*Weights of variance 1.* A sum of 784 products is large. Large scores lie where
+the sigmoid is flat, and where it is flat there is next to no gradient to
+follow:
 """
 
 # %% alt="Histograms of the first scores on threes and sevens. With weights of standard deviation 1 they spread from about -15 to 35; with standard deviation 1/28 they lie within 1 of zero, where the sigmoid is steep." tags=["hide-input"]
@@ -666,71 +679,77 @@ def slope(scores: Tensor) -> Tensor:
 
 # the share of images whose score sits where the slope is below a tenth of its
 # largest value, 1/4
-flat = [(slope(scores) < 0.025).float().mean().item() for scores in (wide, narrow)]
+flat = [(slope(s) < 0.025).float().mean().item() for s in (wide, narrow)]
 flat
 
 # %% [markdown]
 r"""
-The number 28 is $\sqrt{784}$. Why just that is the question of {doc}`/2_backward/2_init`.
+The number 28 is $\sqrt{784}$. Why just that is the question of
+{doc}`/2_backward/2_init`.
 
 ## What we built
 
 * `mnist_loss` and `sigmoid`: a loss that slopes where accuracy does not.
 * `train_epoch`, `validate`: the loop, by hand.
-* `BasicOptim`, `Learner`: its parts with names. They stay in this chapter; part 3 builds the
-  ones that go into the library.
-* `relu`, `simple_net`: one hidden layer, and `follow`, which shows what it can do.
-* Five loans: the matrix product, the gradient, the loader, the modules. Parts 2 and 3 repay them.
+* `BasicOptim`, `Learner`: its parts with names. They stay in this chapter; part
+  3 builds the ones that go into the library.
+* `relu`, `simple_net`: one hidden layer, and `follow`, which shows what it can
+  do.
+* Five loans: the matrix product, the gradient, the loader, the modules. Parts 2
+  and 3 repay them.
 
 ## Questions
 
 :::{dropdown} On which images is a metric computed, and why?
 :name: topic-11
-On validation images, which training does not see. A model with enough parameters can
-learn the training images by heart, and a metric on those would not notice.
+On validation images, which training does not see. A model with enough
+parameters can learn the training images by heart, and a metric on those would
+not notice.
 :::
 
 :::{dropdown} Why are the examples dealt out in mini-batches?
 :name: topic-13
-A gradient over all examples costs a whole pass for one step. A gradient of one example is
-cheap and erratic. A batch is a fair average at the price of one call that keeps the
-hardware busy; how large it can be is up to memory.
+A gradient over all examples costs a whole pass for one step. A gradient of one
+example is cheap and erratic. A batch is a fair average at the price of one call
+that keeps the hardware busy; how large it can be is up to memory.
 :::
 
 :::{dropdown} Why can accuracy not serve as the loss?
 :name: topic-20
-It changes only when a score crosses zero. Almost everywhere its derivative is exactly 0, so
-descent gets no direction.
+It changes only when a score crosses zero. Almost everywhere its derivative is
+exactly 0, so descent gets no direction.
 :::
 
 :::{dropdown} What is special about the shape of the sigmoid?
 :name: topic-21
-It takes any number to one between 0 and 1, rises everywhere, and is symmetric about the
-point $(0, \tfrac12)$. Far from 0 it is nearly flat, and there a wrong answer hardly
-learns. Its curve is drawn above.
+It takes any number to one between 0 and 1, rises everywhere, and is symmetric
+about the point $(0, \tfrac12)$. Far from 0 it is nearly flat, and there a wrong
+answer hardly learns. Its curve is drawn above.
 :::
 
 :::{dropdown} What is the difference between a loss and a metric?
 :name: topic-22
-The loss is for the descent and must have a useful derivative. The metric is for people and
-must mean something. They need not be the same function, and seldom are.
+The loss is for the descent and must have a useful derivative. The metric is for
+people and must mean something. They need not be the same function, and seldom
+are.
 :::
 
 :::{dropdown} What does a data loader do?
 :name: topic-24
-It turns a dataset into an iterator over batches: it chooses an order, groups the items, and
-collates each group into tensors.
+It turns a dataset into an iterator over batches: it chooses an order, groups
+the items, and collates each group into tensors.
 :::
 
 :::{dropdown} Which steps make up an epoch of stochastic gradient descent?
 :name: topic-25
-For each batch: predict, compute the loss, compute the gradients, step, set the gradients
-to zero.
+For each batch: predict, compute the loss, compute the gradients, step, set the
+gradients to zero.
 :::
 
 :::{dropdown} Write a function that pairs the elements of `[1, 2, 3, 4]` with those of `"abcd"`. What is special about the result?
 :name: topic-26
-It is a list of pairs, which is all that a dataset needs to be: an input and a label at each index.
+It is a list of pairs, which is all that a dataset needs to be: an input and a
+label at each index.
 :::
 """
 
@@ -756,8 +775,9 @@ It gives the same numbers another shape, without moving or copying them.
 
 :::{dropdown} What are the bias parameters, and why are they needed?
 :name: topic-28
-A number added to each weighted sum. Without it an input of zeros gives an output of zero,
-whatever the weights; with it the line need not pass through the origin.
+A number added to each weighted sum. Without it an input of zeros gives an
+output of zero, whatever the weights; with it the line need not pass through the
+origin.
 :::
 
 :::{dropdown} What does `@` do?
@@ -767,14 +787,14 @@ Matrix multiplication: each row of the left with each column of the right.
 
 :::{dropdown} Why must gradients be set to zero?
 :name: topic-31
-`backward` adds to the gradients that are there. Without zeroing, each step would follow
-the sum of all gradients so far.
+`backward` adds to the gradients that are there. Without zeroing, each step
+would follow the sum of all gradients so far.
 :::
 
 :::{dropdown} What has to be given to a learner?
 :name: topic-32
-The data (for training and validation), the model, the optimiser and its learning rate, the
-loss, and the metrics to report.
+The data (for training and validation), the model, the optimiser and its
+learning rate, the loss, and the metrics to report.
 :::
 
 :::{dropdown} Write down the training loop from memory.
@@ -801,32 +821,34 @@ losses
 r"""
 :::{dropdown} What is ReLU? Sketch it from -2 to 2.
 :name: topic-34
-`max(0, x)`: zero for negative numbers, the number itself for the others. It is drawn above.
+`max(0, x)`: zero for negative numbers, the number itself for the others. It is
+drawn above.
 :::
 
 :::{dropdown} What is an activation function for?
 :name: topic-35
-It stands between linear layers and keeps them from collapsing into one. With it, each layer
-can do work that the others cannot undo.
+It stands between linear layers and keeps them from collapsing into one. With
+it, each layer can do work that the others cannot undo.
 :::
 
 :::{dropdown} What is the difference between `F.relu` and `nn.ReLU`?
 :name: topic-36
-One function, two forms. `F.relu` is called on a tensor. `nn.ReLU()` makes a module that does
-the same when called, so that it can stand in an `nn.Sequential`.
+One function, two forms. `F.relu` is called on a tensor. `nn.ReLU()` makes a
+module that does the same when called, so that it can stand in an
+`nn.Sequential`.
 :::
 
 :::{dropdown} One nonlinearity can approximate anything. Why use more?
 :name: topic-37
-For the same accuracy a deeper network needs fewer parameters, so it takes less memory and less time, and
-in practice it learns better.
+For the same accuracy a deeper network needs fewer parameters, so it takes less
+memory and less time, and in practice it learns better.
 :::
 
 ## Exercises
 
-**1.** One source calls a score above 0.5 a three, another place in it a score above 0.0. On
-scores, which is right, and which threshold on the sigmoid is the same thing? How
-many validation images does the wrong one cost?
+**1.** One source calls a score above 0.5 a three, another place in it a score
+above 0.0. On scores, which is right, and which threshold on the sigmoid is the
+same thing? How many validation images does the wrong one cost?
 """
 
 # %% tags=["solution"]
@@ -841,7 +863,8 @@ n_right_threshold, n_wrong_threshold
 
 # %% [markdown]
 r"""
-**2.** Show a case in which the mean of the batches' accuracies is wrong by more than a tenth.
+**2.** Show a case in which the mean of the batches' accuracies is wrong by more
+than a tenth.
 """
 
 # %% tags=["solution"]
@@ -853,8 +876,9 @@ mean_of_means, true_mean
 
 # %% [markdown]
 r"""
-**3.** Is either of the two faults harmless without the other? Train fives against eights with
-only the batches shuffled, and with only the weights made small.
+**3.** Is either of the two faults harmless without the other? Train fives
+against eights with only the batches shuffled, and with only the weights made
+small.
 """
 
 # %% tags=["solution"]
@@ -865,8 +889,8 @@ as_shown[5, 8], only_small, only_shuffled, with_care[5, 8]
 
 # %% [markdown]
 r"""
-**4.** Look at the weights of the trained linear model as an image. What do the bright pixels
-say?
+**4.** Look at the weights of the trained linear model as an image. What do the
+bright pixels say?
 """
 
 # %% tags=["solution"] alt="The 784 weights of the linear model as an image: a bright spot in the middle and two bright patches below it, where only threes have ink, and a dark stroke between them where the stem of a seven runs."
@@ -876,6 +900,7 @@ plt.show()
 
 # %% [markdown]
 r"""
-We have trained a network without knowing what is inside its parts. Part 2 starts again from
-the bottom, with the loop inside `@`: {doc}`/2_backward/1_matmul`.
+We have trained a network without knowing what is inside its parts. Part 2
+starts again from the bottom, with the loop inside `@`:
+{doc}`/2_backward/1_matmul`.
 """

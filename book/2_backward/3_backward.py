@@ -539,7 +539,8 @@ for name, estimate, truth in (
     plt.loglog(epsilons, errors, ".-", label=name)
 plt.xlabel("step")
 plt.ylabel("largest error")
-plt.legend()
+plt.ylim(top=1e5)  # room for the legend
+plt.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]

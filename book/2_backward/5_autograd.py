@@ -240,8 +240,8 @@ assert x.grad == 100_001
 r"""
 ## From numbers to tensors
 
-A graph of single numbers is far too slow: the network below multiplies 39
-million pairs in its first layer. So a step becomes an operation on whole
+A graph of single numbers is far too slow: the network below multiplies two
+billion pairs in its first layer. So a step becomes an operation on whole
 tensors. The slope of such a step is a {term}`Jacobian`, all results by all
 operands, and much too large to keep. But nobody asked for the Jacobian. What
 the way back needs is its product with one gradient, and for each operation that

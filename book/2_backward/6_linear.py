@@ -2,13 +2,15 @@
 r"""
 # nn.Linear, twice, and the square root of five
 
-`nn.Linear` has been on loan since {doc}`/1_pixels/3_network`. It looks like a matrix product
-with a bias, so it should take ten lines. The first ten lines work, and learn badly. **What
-else is in a layer, and why is every bit of it there?**
+`nn.Linear` has been on loan since {doc}`/1_pixels/3_network`. It looks like a
+matrix product with a bias, so it should take ten lines. The first ten lines
+work, and learn badly. **What else is in a layer, and why is every bit of it
+there?**
 
-We write it twice. Between the two stands a listing with four bugs, found by tests, and a
-constant, $\sqrt 5$, that looks like a bug and is not quite one. Around the layer grows what
-every later layer needs: parameters that are found by themselves, moved, saved, and loaded.
+We write it twice. Between the two stands a listing with four bugs, found by
+tests, and a constant, $\sqrt 5$, that looks like a bug and is not quite one.
+Around the layer grows what every later layer needs: parameters that are found
+by themselves, moved, saved, and loaded.
 
 | name | shape | meaning |
 | --- | --- | --- |
@@ -38,9 +40,10 @@ from groundup.testing import assert_close, assert_equal
 r"""
 ## A test bench
 
-A layer is judged by what it learns. The task is all ten digits of MNIST, the model a single
-layer from 784 pixels to 10 scores, batches of 64, a learning rate of 0.02, one epoch. The loss
-is cross-entropy, which part 3 builds; here it is on loan.
+A layer is judged by what it learns. The task is all ten digits of MNIST, the
+model a single layer from 784 pixels to 10 scores, batches of 64, a learning
+rate of 0.02, one epoch. The loss is cross-entropy, which part 3 builds; here it
+is on loan.
 """
 
 # %% The bench loans="torch.nn.functional.cross_entropy" repaid="3_training/1_loss"
@@ -76,13 +79,14 @@ def train(
 
 # %% [markdown]
 r"""
-`train` adds the squares of the weights to the loss, times a small number. That is {term}`weight decay`
-as the sources do it: large weights cost something, so the descent keeps them small.
+`train` adds the squares of the weights to the loss, times a small number. That
+is {term}`weight decay` as the sources do it: large weights cost something, so
+the descent keeps them small.
 
 ## The first version
 
-A weight, a bias, a product. The weight has one row for each *output*, as in torch, so the product
-takes its transpose.
+A weight, a bias, a product. The weight has one row for each *output*, as in
+torch, so the product takes its transpose.
 """
 
 
@@ -103,16 +107,17 @@ first_losses[0], sum(first_losses[-50:]) / 50
 
 # %% [markdown]
 r"""
-It learns. But ten digits guessed at random cost $\ln 10 = 2.30$, and this layer *starts* far above
-that: with 784 weights of variance 1 its scores have a spread near 9, and it is sure of wrong answers.
-After an epoch it has made up part of what its first numbers cost. From
-{doc}`/2_backward/2_init` we know what to do about it, but first the other parts of a layer.
+It learns. But ten digits guessed at random cost $\ln 10 = 2.30$, and this layer
+*starts* far above that: with 784 weights of variance 1 its scores have a spread
+near 9, and it is sure of wrong answers. After an epoch it has made up part of
+what its first numbers cost. From {doc}`/2_backward/2_init` we know what to do
+about it, but first the other parts of a layer.
 
 ## Parameters that are found
 
-`train` had to be told what to train. In a network of a hundred layers nobody wants to keep that
-list. So a parameter shall be a tensor of a type of its own, and a {term}`module` something that can
-list the parameters it holds.
+`train` had to be told what to train. In a network of a hundred layers nobody
+wants to keep that list. So a parameter shall be a tensor of a type of its own,
+and a {term}`module` something that can list the parameters it holds.
 """
 
 
@@ -148,9 +153,10 @@ class Parameter(torch.Tensor):
 
 # %% [markdown]
 r"""
-A parameter *is* a tensor: `_make_subclass` puts another label on the same memory. The line with
-`__torch_function__` says that results of operations are plain tensors again; a sum of parameters
-is nothing to train. The rest makes copies and pickles keep the label.
+A parameter *is* a tensor: `_make_subclass` puts another label on the same
+memory. The line with `__torch_function__` says that results of operations are
+plain tensors again; a sum of parameters is nothing to train. The rest makes
+copies and pickles keep the label.
 """
 
 # %%
@@ -159,13 +165,14 @@ type(weight), type(weight * 2), weight.requires_grad
 
 # %% [markdown]
 r"""
-Now the module. Torch keeps parameters, buffers and children in three dictionaries, and meets every
-look-up of `self.weight` with a function that searches them. Python has a dictionary of
-attributes already. If the parameters stay there, an attribute is just an attribute, and finding them
-means going through `vars(self)` and looking at the types.
+Now the module. Torch keeps parameters, buffers and children in three
+dictionaries, and meets every look-up of `self.weight` with a function that
+searches them. Python has a dictionary of attributes already. If the parameters
+stay there, an attribute is just an attribute, and finding them means going
+through `vars(self)` and looking at the types.
 
-We write the module in three steps, each a class on top of the last: what it *holds*, how that is
-*saved*, and how it is *used*.
+We write the module in three steps, each a class on top of the last: what it
+*holds*, how that is *saved*, and how it is *used*.
 """
 
 
@@ -218,12 +225,13 @@ class Tree:
 
 # %% [markdown]
 r"""
-`vars(self)` keeps the order in which things were assigned, so parameters come out in the order in
-which `__init__` made them. A *buffer* is a tensor that belongs to the module and is saved with it but not
-trained, such as a running mean. Only its name needs a note, since a tensor alone does not tell.
+`vars(self)` keeps the order in which things were assigned, so parameters come
+out in the order in which `__init__` made them. A *buffer* is a tensor that
+belongs to the module and is saved with it but not trained, such as a running
+mean. Only its name needs a note, since a tensor alone does not tell.
 
-Everything that can be listed is listed below the module too, with dotted names, each object once even
-if two places share it.
+Everything that can be listed is listed below the module too, with dotted names,
+each object once even if two places share it.
 """
 
 
@@ -281,9 +289,11 @@ class Listing(Tree):
 r"""
 ## Saving and loading
 
-A {term}`state dict` is a plain dictionary from dotted names to tensors. It is how weights travel: to a
-file, to another machine, from torch to us and back. Loading is where mistakes happen, so it checks every
-name and every shape *before* it copies the first number. What cannot be loaded whole is not loaded at all.
+A {term}`state dict` is a plain dictionary from dotted names to tensors. It is
+how weights travel: to a file, to another machine, from torch to us and back.
+Loading is where mistakes happen, so it checks every name and every shape
+*before* it copies the first number. What cannot be loaded whole is not loaded
+at all.
 """
 
 
@@ -359,8 +369,8 @@ class LoadedKeys(NamedTuple):
 
 def _shape_errors(own: Mapping, given: Mapping) -> list[str]:
     return [
-        f"size mismatch for {name}: the state dict has {tuple(given[name].shape)}, "
-        f"the module has {tuple(tensor.shape)}"
+        f"size mismatch for {name}: {tuple(given[name].shape)} in the state "
+        f"dict, {tuple(tensor.shape)} in the module"
         for name, tensor in own.items()
         if name in given and given[name].shape != tensor.shape
     ]
@@ -374,8 +384,9 @@ def _listed(names: Iterable[str]) -> str:
 r"""
 ## Being used
 
-What remains is what one does with a module: register things under a name that is only known at run time,
-call it, move it to another type or device, switch it between training and evaluation, print it.
+What remains is what one does with a module: register things under a name that
+is only known at run time, call it, move it to another type or device, switch it
+between training and evaluation, print it.
 """
 
 
@@ -417,7 +428,7 @@ class _Registry(Saving):
     def register_buffer(
         self, name: str, tensor: Tensor | None, persistent: bool = True
     ) -> None:
-        """Hold a tensor that is saved (if persistent) and moved, not trained."""
+        """Hold a tensor that is moved, and saved if persistent: not trained."""
         if not isinstance(tensor, Tensor | None):
             raise TypeError(
                 f"cannot assign {type(tensor).__name__} as buffer {name!r}"
@@ -434,6 +445,14 @@ class _Registry(Saving):
             if not held:
                 raise KeyError(f"attribute {name!r} already exists")
         setattr(self, name, value)
+
+
+# %% [markdown]
+r"""
+A parameter that is overwritten by a plain tensor would vanish from every list
+without a word, so `__setattr__` refuses it. Other attributes pass at the price
+of one look-up. The inverse of a listing is a look-up by dotted name:
+"""
 
 
 # %% Names with dots tags=["export"]
@@ -480,6 +499,14 @@ class _Lookup(_Registry):
             setattr(module, name, Parameter(value, old.requires_grad))
         else:
             setattr(module, name, value)
+
+
+# %% [markdown]
+r"""
+Moving a module to another type or device must leave the *parameter objects* as
+they are, since an optimiser holds them; so their data is exchanged inside them.
+Only tensors without memory, on torch's `meta` device, have to be replaced.
+"""
 
 
 # %% Moving tags=["export"]
@@ -562,7 +589,7 @@ class _Moving(_Lookup):
 
 # %% tags=["export"]
 def _converted(param: Parameter, fn: Callable[[Tensor], Tensor]) -> Parameter:
-    """The same object with other data where torch can do that, else a new one."""
+    """The same object with other data, or a new one where it must be."""
     with torch.no_grad():
         data = fn(param)
         grad, param.grad = param.grad, None
@@ -572,6 +599,13 @@ def _converted(param: Parameter, fn: Callable[[Tensor], Tensor]) -> Parameter:
         param = Parameter(data, param.requires_grad)
     param.grad = None if grad is None else fn(grad)
     return param
+
+
+# %% [markdown]
+r"""
+Two switches for training: `training`, which layers such as dropout will ask
+for, and `requires_grad`.
+"""
 
 
 # %% Training and evaluation tags=["export"]
@@ -609,6 +643,13 @@ class _Modes(_Moving):
                 param.grad = torch.zeros_like(param.grad)
 
 
+# %% [markdown]
+r"""
+And at the top the class that everyone inherits from. It adds what a module is
+for, the call.
+"""
+
+
 # %% Calling tags=["export"] earns="torch.nn.Module"
 class Module(_Modes):
     """The base of layers and models: define `forward`, call the module."""
@@ -635,7 +676,7 @@ class Module(_Modes):
         prepend: bool = False,
         with_kwargs: bool = False,
     ) -> "Handle":
-        """Call `hook(module, args)` before `forward`; it may replace the args."""
+        """Call `hook(module, args)` before `forward`; it may replace args."""
         return Handle(self, "_pre_hooks", (hook, with_kwargs), prepend)
 
     def register_forward_hook(
@@ -645,7 +686,7 @@ class Module(_Modes):
         prepend: bool = False,
         with_kwargs: bool = False,
     ) -> "Handle":
-        """Call `hook(module, args, output)` after; it may replace the output."""
+        """Call `hook(module, args, output)` after; it may replace output."""
         return Handle(self, "_hooks", (hook, with_kwargs), prepend)
 
     def extra_repr(self) -> str:
@@ -708,11 +749,12 @@ def show_tree(name: str, extra: str, children: list[str]) -> str:
 
 # %% [markdown]
 r"""
-A call without hooks costs one test and one function call. With hooks, a function may look at, or replace, what goes
-into a module and what comes out; {doc}`/1_pixels/3_network` needed none of that, the part on training will.
+A call without hooks costs one test and one function call. With hooks, a
+function may look at, or replace, what goes into a module and what comes out;
+{doc}`/1_pixels/3_network` needed none of that, the part on training will.
 
-No part of this has an `__init__`. A module whose author forgets `super().__init__()` works, since there is nothing
-there to forget.
+No part of this has an `__init__`. A module whose author forgets
+`super().__init__()` works, since there is nothing there to forget.
 """
 
 
@@ -752,8 +794,9 @@ error_of(lambda: outer.load_state_dict(wrong)).splitlines()
 
 # %% [markdown]
 r"""
-Both shapes, and every name that does not fit, in one message. What a plain list holds is *not* found, here as in
-torch, and the source's first `Model` fell into that trap:
+Both shapes, and every name that does not fit, in one message. What a plain list
+holds is *not* found, here as in torch, and the source's first `Model` fell into
+that trap:
 """
 
 
@@ -769,8 +812,9 @@ list(Listed().parameters())
 r"""
 ## The second version, with four bugs
 
-The source's second version is right in its parts and wrong in its final listing. Here are its four mistakes in our words,
-each with the test that finds it. A layer that has never been called is not finished.
+The source's second version is right in its parts and wrong in its final
+listing. Here are its four mistakes in our words, each with the test that finds
+it. A layer that has never been called is not finished.
 """
 
 
@@ -793,29 +837,29 @@ class Buggy(Module):
         return input @ weight_.T + self.bias
 
 
-# %% A name without self
-error_of(lambda: Buggy(3, 2).forward(torch.ones(1, 3)))
-
-# %% An attribute that is already there
-error_of(lambda: Buggy(3, 2, bias=False))
-
-# %% An error that is not one
-error_of(lambda: Buggy(3, 2).forward(torch.ones(1, 4)))
-
-# %% Only two axes
-error_of(lambda: Buggy(3, 2).forward(torch.ones(3)))
+# %% One call each
+[
+    error_of(lambda: Buggy(3, 2).forward(torch.ones(1, 3))),
+    error_of(lambda: Buggy(3, 2, bias=False)),
+    error_of(lambda: Buggy(3, 2).forward(torch.ones(1, 4))),
+    error_of(lambda: Buggy(3, 2).forward(torch.ones(3))),
+]
 
 # %% [markdown]
 r"""
-1. The product uses a bare name where it means `self.weight`: `NameError` at the first call.
-2. `self.bias = bias` stores the flag, so that the name is taken when `register_parameter` wants it: `KeyError`, but only
-   for `bias=False`, which nobody had tried.
-3. A wrong width prints a line and returns 0, which is a number like any other. The error surfaces somewhere else, or never.
+1. The product uses a bare name where it means `self.weight`: `NameError` at the
+   first call.
+2. `self.bias = bias` stores the flag, so that the name is taken when
+   `register_parameter` wants it: `KeyError`, but only for `bias=False`, which
+   nobody had tried.
+3. A wrong width prints a line and returns 0, which is a number like any other.
+   The error surfaces somewhere else, or never.
 4. `n, width = input.shape` admits two axes and no other number.
 
 ## The second version
 
-All of it is in {term}`fan-in`: how many numbers are added up for one output. {doc}`/2_backward/2_init` built the initialiser.
+All of it is in {term}`fan-in`: how many numbers are added up for one output.
+{doc}`/2_backward/2_init` built the initialiser.
 """
 
 
@@ -865,14 +909,18 @@ class Linear(Module):
 
     def extra_repr(self) -> str:
         """The sizes, as torch prints them."""
-        has_bias = self.bias is not None
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={has_bias}"
+        n, m = self.in_features, self.out_features
+        return (
+            f"in_features={n}, out_features={m}, bias={self.bias is not None}"
+        )
 
 
 # %% [markdown]
 r"""
-Three decisions are hidden in there. `bias` is only ever a parameter or `None`. The wrong width raises, with both shapes. And
-`reset_parameters` stands apart from `__init__`, so that a layer can be drawn anew. The bench again, for both versions:
+Three decisions are hidden in there. `bias` is only ever a parameter or `None`.
+The wrong width raises, with both shapes. And `reset_parameters` stands apart
+from `__init__`, so that a layer can be drawn anew. The bench again, for both
+versions:
 """
 
 # %%
@@ -906,12 +954,14 @@ first_end, second_end
 
 # %% [markdown]
 r"""
-The source saw 2.5 and 0.5 after its epoch. The difference between the versions is nothing but where they start.
+The source saw 2.5 and 0.5 after its epoch. The difference between the versions
+is nothing but where they start.
 
 ## Does the bias decay?
 
-`train` penalised the bias too, as the source does. The bias does not multiply anything, so a large one makes no output
-steeper, and common advice leaves it out. With the source's $10^{-5}$ that is hard to see, so try more as well.
+`train` penalised the bias too, as the source does. The bias does not multiply
+anything, so a large one makes no output steeper, and common advice leaves it
+out. With the source's $10^{-5}$ that is hard to see, so try more as well.
 """
 
 # %% limit=120
@@ -948,19 +998,23 @@ gaps
 
 # %% [markdown]
 r"""
-On this problem it makes no difference that a reader could see, at any strength. What the decay does, it does to the
-weights. So the advice is harmless here, and worth nothing here.
+On this problem it makes no difference that a reader could see, at any strength.
+What the decay does, it does to the weights. So the advice is harmless here, and
+worth nothing here.
 
 ## Why the square root of five
 
-Torch initialises the weight by `kaiming_uniform_(weight, a=math.sqrt(5))`. In {doc}`/2_backward/2_init` the argument `a` was the slope
-of a leaky ReLU for negative numbers. Nobody has a slope of 2.24. Follow the number through: Kaiming's gain for a slope $a$ is
-$\sqrt{2 / (1 + a^2)}$, and a uniform distribution with deviation $s$ reaches to $\pm\sqrt 3\, s$. So the bound is
+Torch initialises the weight by `kaiming_uniform_(weight, a=math.sqrt(5))`. In
+{doc}`/2_backward/2_init` the argument `a` was the slope of a leaky ReLU for
+negative numbers. Nobody has a slope of 2.24. Follow the number through:
+Kaiming's gain for a slope $a$ is $\sqrt{2 / (1 + a^2)}$, and a uniform
+distribution with deviation $s$ reaches to $\pm\sqrt 3\, s$. So the bound is
 
 $$\sqrt{3} \cdot \sqrt{\frac{2}{1 + 5}} \cdot \frac{1}{\sqrt{n_\text{in}}} = \frac{1}{\sqrt{n_\text{in}}}.$$
 
-The 5 was chosen so that everything cancels. What remains is the rule of the first Torch, weights between $\pm 1/\sqrt{n_\text{in}}$, written
-in the vocabulary of a newer paper. The bias has the same bound.
+The 5 was chosen so that everything cancels. What remains is the rule of the
+first Torch, weights between $\pm 1/\sqrt{n_\text{in}}$, written in the
+vocabulary of a newer paper. The bias has the same bound.
 """
 
 # %%
@@ -969,9 +1023,11 @@ weight.min().item() * 28, weight.max().item() * 28, weight.std().item() * 28
 
 # %% [markdown]
 r"""
-But the deviation of such weights is $1/\sqrt{3 n_\text{in}}$, so a linear layer makes the variance of its input a third, and with a ReLU behind
-it a sixth. Ten layers deep that is a factor of 60 million. The source says that this initialisation keeps the variance, and draws from
-a normal distribution. It does neither.
+But the deviation of such weights is $1/\sqrt{3 n_\text{in}}$, so a linear layer
+makes the variance of its input a third, and with a ReLU behind it a sixth. Ten
+layers deep that is a factor of 60 million. The source says that this
+initialisation keeps the variance, and draws from a normal distribution. It does
+neither.
 """
 
 # %%
@@ -1001,12 +1057,15 @@ shrink, 1 / math.sqrt(6)
 
 # %% [markdown]
 r"""
-For one layer a third is harmless, and a smaller start is often a safe start. For deep networks somebody has to make up for it: a
-normalisation layer, or an explicit initialisation. `Linear` keeps torch's choice, because code written for torch counts on it.
+For one layer a third is harmless, and a smaller start is often a safe start.
+For deep networks somebody has to make up for it: a normalisation layer, or an
+explicit initialisation. `Linear` keeps torch's choice, because code written for
+torch counts on it.
 
 ## One after the other
 
-Layers are held in order. `Sequential` calls them, `ModuleList` only holds them, so that they are found.
+Layers are held in order. `Sequential` calls them, `ModuleList` only holds them,
+so that they are found.
 """
 
 
@@ -1159,8 +1218,8 @@ sum(net_losses[-50:]) / 50
 r"""
 ## The real one
 
-The names, the shapes and the random numbers are torch's, so weights go back and forth, and a layer drawn from the same seed
-is the same layer.
+The names, the shapes and the random numbers are torch's, so weights go back and
+forth, and a layer drawn from the same seed is the same layer.
 """
 
 # %% tags=["reference"]
@@ -1183,7 +1242,8 @@ doubled(x[:2].double()).dtype, net(x[:0]).shape
 
 # %% [markdown]
 r"""
-What does a plain module buy? The call of a module, with nothing in it, beside torch's, in one run:
+What does a plain module buy? The call of a module, with nothing in it, beside
+torch's, in one run:
 """
 
 # %% tags=["hide-input", "reference"]
@@ -1212,31 +1272,38 @@ times["Ours"] / times["Theirs"]
 r"""
 ## What we built
 
-* `Parameter` and `Module` (`nn.module`): what is trained, and what holds, finds, moves, saves and loads it.
-* `Linear` (`nn.linear`): the layer, with torch's numbers and an error that shows both shapes.
+* `Parameter` and `Module` (`nn.module`): what is trained, and what holds,
+  finds, moves, saves and loads it.
+* `Linear` (`nn.linear`): the layer, with torch's numbers and an error that
+  shows both shapes.
 * `Sequential`, `ModuleList` (`nn.container`), `ReLU` (`nn.activation`).
 
 ## Questions
 
 :::{dropdown} Why is the weight stored as (out_features, in_features)?
-Each row holds the weights of one output, so the row lies together in memory. The product then takes the transpose,
-which costs nothing: it is a change of strides.
+Each row holds the weights of one output, so the row lies together in memory.
+The product then takes the transpose, which costs nothing: it is a change of
+strides.
 :::
 
 :::{dropdown} Why is a parameter not just any tensor that requires a gradient?
-A module also holds tensors that are not to be trained. The type says which are, so that `parameters()` needs no list.
+A module also holds tensors that are not to be trained. The type says which are,
+so that `parameters()` needs no list.
 :::
 
 :::{dropdown} Why does a plain list of layers train nothing?
-The module looks at its attributes. A list is one attribute that is neither a parameter nor a module.
+The module looks at its attributes. A list is one attribute that is neither a
+parameter nor a module.
 :::
 
 :::{dropdown} What is the use of `register_parameter("bias", None)`?
-It records that the name exists and is empty, so that `self.bias is None` can be asked, and no state dict mentions it.
+It records that the name exists and is empty, so that `self.bias is None` can be
+asked, and no state dict mentions it.
 :::
 
 :::{dropdown} What does √5 have to do with leaky ReLU?
-Nothing. It is the slope for which Kaiming's formula gives the bound $1/\sqrt{n_	ext{in}}$.
+Nothing. It is the slope for which Kaiming's formula gives the bound $1/\sqrt{n_
+ext{in}}$.
 :::
 
 :::{dropdown} What is lost if `load_state_dict` copies before it has checked everything?
@@ -1245,7 +1312,8 @@ A failure half-way leaves a model that is neither the old one nor the new one.
 
 ## Exercises
 
-**1.** Write `Embedding(n, d)`, whose `forward` picks rows of its weight. Which of the methods above do you need to change?
+**1.** Write `Embedding(n, d)`, whose `forward` picks rows of its weight. Which
+of the methods above do you need to change?
 """
 
 
@@ -1264,7 +1332,8 @@ assert_equal(tuple(embedding(digits[:5]).shape), (5, 4))
 
 # %% [markdown]
 r"""
-**2.** Mend the four bugs of `Buggy` and nothing else, and show that each is gone.
+**2.** Mend the four bugs of `Buggy` and nothing else, and show that each is
+gone.
 """
 
 
@@ -1293,7 +1362,8 @@ else:
 
 # %% [markdown]
 r"""
-**3.** For which `a` does `kaiming_uniform_` keep the variance of a *linear* layer, without any ReLU?
+**3.** For which `a` does `kaiming_uniform_` keep the variance of a *linear*
+layer, without any ReLU?
 """
 
 # %% tags=["solution"]
@@ -1304,7 +1374,8 @@ assert abs(linear(signal, weight).std().item() - 1) < 0.05
 
 # %% [markdown]
 r"""
-**4.** Two layers may share one parameter. How often does `parameters()` list it, how often does `state_dict()`, and why?
+**4.** Two layers may share one parameter. How often does `parameters()` list
+it, how often does `state_dict()`, and why?
 """
 
 # %% tags=["solution"]
@@ -1316,6 +1387,6 @@ assert_equal(len(tied.state_dict()), 4)
 
 # %% [markdown]
 r"""
-Every loan of the first part that concerned the inside of a network is repaid. What is still borrowed is the training around it, and
-that is part 3.
+Every loan of the first part that concerned the inside of a network is repaid.
+What is still borrowed is the training around it, and that is part 3.
 """

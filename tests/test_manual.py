@@ -1,0 +1,142 @@
+"""Tests of groundup.manual: autograd is the judge."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from groundup.manual import Layer, Lin, Model, Mse, Relu
+
+SHAPES = {"w1": (3, 4), "b1": (3,), "w2": (1, 3), "b2": (1,)}
+
+
+@pytest.fixture
+def parameters() -> list[Tensor]:
+    torch.manual_seed(0)
+    return [torch.randn(shape).double() for shape in SHAPES.values()]
+
+
+def network(w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Model:
+    return Model([Lin(w1, b1), Relu(), Lin(w2, b2)], Mse())
+
+
+def by_autograd(
+    parameters: list[Tensor], x: Tensor, target: Tensor
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    leaves = w1, b1, w2, b2 = [p.clone().requires_grad_() for p in parameters]
+    out = (x @ w1.T + b1).relu() @ w2.T + b2
+    loss = torch.nn.functional.mse_loss(out.squeeze(-1), target)
+    return loss.detach(), torch.autograd.grad(loss, leaves)
+
+
+def batch(n: int) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(n)
+    return torch.randn(n, 4).double(), torch.randn(n).double()
+
+
+@pytest.mark.parametrize("n", [1, 2, 64])
+def test_model_gives_autograds_loss_and_gradients(parameters, n):
+    x, target = batch(n)
+    model = network(*parameters)
+
+    loss = model(x, target)
+    model.backward()
+
+    expected_loss, expected = by_autograd(parameters, x, target)
+    assert_close(loss, expected_loss)
+    assert_close(tuple(p.grad for p in parameters), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "layer, shape",
+    [
+        (lambda kind: Relu(), (5, 3)),
+        (lambda kind: Lin(torch.eye(2, 3, **kind), torch.ones(2, **kind)), (5, 3)),
+        (lambda kind: Lin(torch.eye(2, 3, **kind), torch.ones(2, **kind)), (1, 3)),
+    ],
+    ids=["Relu", "Lin", "Lin of one row"],
+)
+def test_input_gradient_is_autograds(layer, shape, dtype):
+    torch.manual_seed(0)
+    layer = layer({"dtype": dtype})
+    x = torch.randn(shape, dtype=dtype, requires_grad=True)
+    y = layer(x)
+    grad_y = torch.randn_like(y)
+    (expected,) = torch.autograd.grad(y, x, grad_y)
+    layer(x.detach())
+    assert_close(layer.input_gradient(grad_y), expected)
+
+
+def test_relu_passes_nothing_at_zero_and_keeps_grad_y():
+    layer, grad_y = Relu(), torch.tensor([5.0, 5.0, 5.0])
+    layer(torch.tensor([-1.0, 0.0, 2.0]))
+    assert layer.input_gradient(grad_y).tolist() == [0, 0, 5]
+    assert grad_y.tolist() == [5, 5, 5]
+
+
+def test_gradients_add_up_over_parts_of_a_batch(parameters):
+    x, target = batch(10)
+    model = network(*parameters)
+    for part in (slice(0, 7), slice(7, 10)):
+        model(x[part], target[part])
+        model.backward(len(x[part]) / 10)
+    _, expected = by_autograd(parameters, x, target)
+    assert_close(tuple(p.grad for p in parameters), expected)
+
+
+def test_an_accumulated_gradient_is_a_new_tensor(parameters):
+    x, target = batch(10)
+    model = network(*parameters)
+    model(x, target)
+    model.backward()
+    kept = parameters[0].grad
+    before = kept.clone()
+    model.backward()
+    assert_close(kept, before)
+    assert_close(parameters[0].grad, 2 * before)
+
+
+def test_the_gradient_of_the_data_is_left_out(parameters):
+    class Watched(Lin):
+        def input_gradient(self, grad_y: Tensor) -> Tensor:
+            raise AssertionError("nobody asked for it")
+
+    w1, b1, w2, b2 = parameters
+    model = Model([Watched(w1, b1), Relu(), Lin(w2, b2)], Mse())
+    model(*batch(5))
+    model.backward()
+    assert w1.grad.shape == w1.shape
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
+def test_any_optimizer_of_torch_steps_these_parameters(parameters, optimizer):
+    x, target = batch(64)
+    model = network(*parameters)
+    steps = optimizer(parameters, lr=0.01)
+    before = model(x, target)
+    for _ in range(20):
+        steps.zero_grad()
+        model(x, target)
+        model.backward()
+        steps.step()
+    assert model(x, target) < 0.9 * before
+
+
+@pytest.mark.parametrize("target", [(5, 1), (4,), (), (5, 5)])
+def test_mse_refuses_shapes_that_would_broadcast(target):
+    with pytest.raises(ValueError) as error:
+        Mse()(torch.ones(5, 1), torch.ones(target))
+    assert "(5, 1)" in str(error.value) and str(target) in str(error.value)
+
+
+def test_a_wrong_width_shows_both_shapes(parameters):
+    with pytest.raises(RuntimeError, match="5x7.*4x3"):
+        network(*parameters)(torch.ones(5, 7).double(), torch.ones(5).double())
+
+
+def test_the_base_class_asks_for_its_methods():
+    with pytest.raises(NotImplementedError):
+        Layer()(torch.ones(1))
+    with pytest.raises(NotImplementedError):
+        Layer().backward(torch.ones(1))

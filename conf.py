@@ -16,6 +16,7 @@ extensions = [
     "sphinx_design",
     "sphinxcontrib.bibtex",
     "notfound.extension",
+    "_config.icons",
     "_config.katex",
     "_config.sphinx_ext",
 ]
@@ -25,6 +26,12 @@ nitpick_ignore_regex = [("py:.*", ".*")]
 # The public address, if there is one.
 html_baseurl = os.environ.get("SITE_URL", "")
 notfound_urls_prefix = urlsplit(html_baseurl).path or "/"
+notfound_context = {
+    "title": "Page not found",
+    "body": "<h1>Page not found</h1><p>There is no page at this address. "
+    f'Try the search, or <a href="{notfound_urls_prefix}index.html">start '
+    "from the contents</a>.</p>",
+}
 if html_baseurl:
     extensions += ["sphinx_sitemap", "sphinxext.opengraph"]
 sitemap_url_scheme = "{link}"
@@ -64,6 +71,7 @@ html_theme = "sphinx_book_theme"
 html_title = "Ground Up"
 html_theme_options = {
     "navbar_persistent": [],  # one search field
+    "footer_content_items": [],
     "show_navbar_depth": 2,
     "show_toc_level": 2,
     "use_download_button": True,

@@ -67,7 +67,7 @@ def build(session: nox.Session) -> None:
 @nox.session
 def test(session: nox.Session) -> None:
     """Test the library, the workshop and the claims of the chapters."""
-    run(session, "-m", "pytest", *(session.posargs or ["-q"]))
+    run(session, "-m", "pytest", *(session.posargs or ["-q", "-n", "auto"]))
 
 
 @nox.session
@@ -91,6 +91,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def site(session: nox.Session) -> None:
     """Open every built page in a browser and hold the site's targets."""
+    run(session, "-m", "pytest", "-q", "tests/workshop/test_browser.py")
     run(session, "-m", "_config.browser", *session.posargs)
 
 

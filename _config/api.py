@@ -17,7 +17,11 @@ INDEX = """# The library
 
 One page a module, in the order in which the book builds them.
 
+{modules}
+
 ```{{toctree}}
+:hidden:
+
 {pages}
 ```
 """
@@ -34,12 +38,18 @@ def pages(
         for name in {link.name for link in links[chapter.name]}:
             if library[name].chapter.name != chapter.name:
                 users[name].append(chapter.name)
-    modules = {
-        module.removeprefix(f"{PACKAGE}."): page(module, entries, users)
-        for module, entries in by_module(library).items()
-    }
-    modules["index"] = INDEX.format(pages="\n".join(modules))
-    return {f"api/{name}.md": text for name, text in modules.items()}
+    texts, names, lines = {}, [], []
+    for module, entries in by_module(library).items():
+        name = module.removeprefix(f"{PACKAGE}.")
+        texts[f"api/{name}.md"] = page(module, entries, users)
+        docstring = module_docstring(module, entries[0].chapter) or ""
+        summary = prose(docstring).partition("\n")[0]
+        names.append(name)
+        lines.append(f"* {{doc}}`{name}`: {summary}")
+    texts["api/index.md"] = INDEX.format(
+        modules="\n".join(lines), pages="\n".join(names)
+    )
+    return texts
 
 
 def by_module(library: dict[str, Entry]) -> dict[str, list[Entry]]:

@@ -13,7 +13,6 @@ does strikes both, and the median of the turns' ratios is kept.
 """
 
 import argparse
-import hashlib
 import importlib.util
 import json
 import os
@@ -23,15 +22,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from statistics import median, quantiles
+from time import perf_counter
 from timeit import Timer
 
 from _config.chapters import ROOT, SRC, shown
+from _config.reach import digest, modules, parse
 
 BENCHMARKS = ROOT / "tests" / "benchmarks"
 STORE = ROOT / "_build" / "bench.json"
-TURNS = 31
 Pair = tuple[Callable[[], object], Callable[[], object]]
 
 
@@ -76,26 +77,27 @@ def benchmark(
     return lambda make: Benchmark(names, label, at_most, make)
 
 
-def load(folder: Path) -> Iterator[Benchmark]:
-    """The benchmarks in ``folder``, file by file."""
-    for path in sorted(folder.glob("bench_*.py")):
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        for value in vars(module).values():
-            if isinstance(value, Benchmark):
-                yield value
+def load(path: Path) -> list[Benchmark]:
+    """The benchmarks in a file."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    values = vars(module).values()
+    return [value for value in values if isinstance(value, Benchmark)]
 
 
-def measure(each: Benchmark, turns: int) -> Result:
-    """Time the two calls in turns, another one first each turn."""
+def measure(each: Benchmark, seconds: float) -> Result:
+    """Time the two calls in turns, another one first each turn.
+
+    Turns go on for about ``seconds``, but there are at least five.
+    """
     timers = [Timer(call) for call in each.make()]
     numbers = [loops(timer) for timer in timers]
-    rounds = []
-    for turn in range(turns):
-        order = (0, 1) if turn % 2 else (1, 0)
-        seconds = {i: timers[i].timeit(numbers[i]) / numbers[i] for i in order}
-        rounds.append((seconds[0], seconds[1]))
+    rounds, end = [], perf_counter() + seconds
+    while len(rounds) < 5 or perf_counter() < end:
+        order = (0, 1) if len(rounds) % 2 else (1, 0)
+        times = {i: timers[i].timeit(numbers[i]) / numbers[i] for i in order}
+        rounds.append((times[0], times[1]))
     low, ratio, high = quantiles([ours / theirs for ours, theirs in rounds])
     ours, theirs = (median(side) for side in zip(*rounds, strict=True))
     return Result(
@@ -120,13 +122,15 @@ def loops(timer: Timer, least: float = 0.01) -> int:
     return number
 
 
-def key(src: Path = SRC, folder: Path = BENCHMARKS) -> str:
-    """Changes with the library, the benchmarks, the timing and the versions."""
-    digest = hashlib.sha256(json.dumps(versions()).encode())
-    files = [*src.rglob("groundup/**/*.py"), *folder.glob("bench_*.py")]
-    for path in [*sorted(files), Path(__file__)]:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+def keys(src: Path = SRC, folder: Path = BENCHMARKS) -> dict[str, str]:
+    """File -> what changes with it, the library it sees and the versions."""
+    common = [json.dumps(versions()), Path(__file__).read_text()]
+    found = {}
+    for path in sorted(folder.glob("bench_*.py")):
+        text = path.read_text()
+        seen = json.dumps(modules([parse(text)], src), sort_keys=True)
+        found[path.name] = digest("\0".join([*common, text, seen]))
+    return found
 
 
 def versions() -> dict[str, str]:
@@ -152,25 +156,28 @@ def run(
     folder: Path = BENCHMARKS,
     store: Path = STORE,
     src: Path = SRC,
-    turns: int = TURNS,
+    seconds: float = 10,
+    stale: bool = False,
 ) -> dict:
-    """Measure everything and keep it in ``store``, whole or not at all."""
-    results = []
-    for each in load(folder):
-        try:
-            results.append(measure(each, turns))
-        except Exception as error:
-            error.add_note(f"in the benchmark at {each.place}")
-            raise
-    if not results:
+    """Measure every file, or the stale ones; keep all in ``store``, or none."""
+    kept, current = read(store) if stale else {}, keys(src, folder)
+    results = {
+        name: kept["results"][name]
+        for name in current
+        if kept.get("keys", {}).get(name) == current[name]
+    }
+    if results.keys() == current.keys() != set():
+        return kept
+    for name in current.keys() - results.keys():
+        results[name] = measure_file(folder / name, seconds)
+    if not any(results.values()):
         raise FileNotFoundError(f"no benchmarks in {shown(folder)}")
     measured = {
-        "key": key(src, folder),
+        "keys": current,
         "date": date.today().isoformat(),
         "hardware": hardware(),
         "versions": versions(),
-        "turns": turns,
-        "results": [asdict(each) | {"missed": each.missed} for each in results],
+        "results": {name: results[name] for name in current},
     }
     store.parent.mkdir(parents=True, exist_ok=True)
     new = store.with_suffix(f".{os.getpid()}")
@@ -179,14 +186,33 @@ def run(
     return measured
 
 
+def measure_file(path: Path, seconds: float) -> list[dict]:
+    """The results of one file's benchmarks."""
+    results = []
+    for each in load(path):
+        try:
+            result = measure(each, seconds)
+        except Exception as error:
+            error.add_note(f"in the benchmark at {each.place}")
+            raise
+        results.append(asdict(result) | {"missed": result.missed})
+    return results
+
+
 def read(store: Path = STORE) -> dict:
-    """What was measured last; empty if nothing was."""
-    return json.loads(store.read_text()) if store.exists() else {}
+    """What was measured last; empty if nothing was, or in an older format."""
+    measured = json.loads(store.read_text()) if store.exists() else {}
+    return measured if "keys" in measured else {}
+
+
+def results(measured: dict) -> list[dict]:
+    """Everything that was measured, file by file."""
+    return list(chain(*measured.get("results", {}).values()))
 
 
 def ratios(name: str, measured: dict) -> Iterator[str]:
     """A line a benchmark of the torch name, for the ledger's page."""
-    for each in measured.get("results", ()):
+    for each in results(measured):
         if name in each["names"]:
             missed = (
                 f", expected ≤ {each['at_most']:g}" if each["missed"] else ""
@@ -199,46 +225,46 @@ def spread(result: dict) -> str:
     return f"{result['ratio']:.2f} [{result['low']:.2f}, {result['high']:.2f}]"
 
 
-def provenance(measured: dict, current: str) -> str:
+def provenance(measured: dict, current: dict[str, str]) -> str:
     """Where and when the ratios were measured, and whether they still hold."""
     if not measured:
         return ""
     used = ", ".join(
         f"{name} {number}" for name, number in measured["versions"].items()
     )
-    old = "" if measured["key"] == current else " The code has changed since."
+    old = "" if measured["keys"] == current else " The code has changed since."
     return (
-        f"Ratios are medians of {measured['turns']} alternating turns, with "
-        f"their quartiles, on {measured['hardware']}, {used}, "
-        f"{measured['date']}.{old}"
+        "Ratios are medians of alternating turns, with their quartiles, on "
+        f"{measured['hardware']}, {used}, {measured['date']}.{old}"
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; 1 if an expectation is missed."""
     parser = argparse.ArgumentParser(prog="python -m _config.bench")
-    stale = "measure only if the code has changed, and pass whatever comes out"
+    stale = "measure only what has changed, briefly, and pass whatever it is"
     parser.add_argument("--stale", action="store_true", help=stale)
     parser.add_argument("--benchmarks", type=Path, default=BENCHMARKS)
     parser.add_argument("--store", type=Path, default=STORE)
     parser.add_argument("--src", type=Path, default=SRC)
-    parser.add_argument("--turns", type=int, default=TURNS)
+    seconds = "for each benchmark; 1 if only stale ones are measured, else 10"
+    parser.add_argument("--seconds", type=float, help=seconds)
     options = parser.parse_args(arguments)
-    if options.stale and (kept := read(options.store)):
-        if kept["key"] == key(options.src, options.benchmarks):
-            return 0
-    measured = run(
-        options.benchmarks, options.store, options.src, options.turns
-    )
-    for each in measured["results"]:
+    seconds = options.seconds or (1 if options.stale else 10)
+    places = options.benchmarks, options.store, options.src
+    before = read(options.store)
+    measured = run(*places, seconds, options.stale)
+    if measured == before:
+        return 0
+    for each in results(measured):
         flag = (
             f"  missed: at most {each['at_most']:g}" if each["missed"] else ""
         )
         times = f"{each['ours'] * 1e6:10.1f} us {each['theirs'] * 1e6:10.1f} us"
         what = f"{' '.join(each['names'])} ({each['label']})"
         print(f"{what:56} {times}  {spread(each)}{flag}")
-    print(provenance(measured, measured["key"]))
-    missed = any(each["missed"] for each in measured["results"])
+    print(provenance(measured, measured["keys"]))
+    missed = any(each["missed"] for each in results(measured))
     return int(missed and not options.stale)
 
 

@@ -55,9 +55,13 @@
     return null;
   }
 
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const drawn = [...document.querySelectorAll("img, svg, canvas, video, hr, table, pre")];
-  while (texts.nextNode()) if (texts.currentNode.data.trim()) drawn.push(texts.currentNode);
+  // Code and formulas are looked at by the block, not by the symbol.
+  const filter = (node) =>
+    node.matches?.(".highlight pre, .katex") ? NodeFilter.FILTER_REJECT
+    : node.nodeType === Node.TEXT_NODE && node.data.trim() ? NodeFilter.FILTER_ACCEPT : NodeFilter.FILTER_SKIP;
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT, filter);
+  const drawn = [...document.querySelectorAll("img, svg, canvas, video, hr, table, pre, .katex .base")];
+  while (texts.nextNode()) drawn.push(texts.currentNode);
   const seen = new Set();
   for (const node of drawn) {
     const element = node.nodeType === Node.TEXT_NODE ? node.parentElement : node;

@@ -197,7 +197,10 @@ def parse(text: str, path: Path, name: str) -> Chapter:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if match := FOREIGN.search(text):
         line = text[: match.start()].count("\n") + 1
-        message = f"character {match[0]!r} would not survive Jupytext: write it as an escape"
+        message = (
+            f"character {match[0]!r} would not survive Jupytext: "
+            "write it as an escape"
+        )
         raise ChapterError(path, line, message)
     if not text.startswith("# %%"):
         raise ChapterError(
@@ -209,7 +212,7 @@ def parse(text: str, path: Path, name: str) -> Chapter:
 def split(text: str, path: Path) -> Iterator[Cell]:
     lines = text.split("\n")
     starts = list(marker_lines(text, path))
-    for start, end in zip(starts, starts[1:] + [len(lines)], strict=True):
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         match = MARKER.fullmatch(lines[start])
         kind, title, metadata = read_marker(
             match["rest"] or "", path, start + 1
@@ -235,7 +238,10 @@ def marker_lines(text: str, path: Path) -> Iterator[int]:
             continue
         line = text.count("\n", 0, match.start())
         if MARKER.fullmatch(comment) is None:
-            message = f"{comment.strip()!r}: a cell starts with `# %%` and a space, at the start of the line"
+            message = (
+                f"{comment.strip()!r}: a cell starts with `# %%` and a "
+                "space, at the start of the line"
+            )
             raise ChapterError(path, line + 1, message)
         yield line
 
@@ -295,7 +301,8 @@ def read_marker(rest: str, path: Path, line: int) -> tuple[str, str, dict]:
         rest = rest[end:].lstrip()
     if title.strip().split(" ")[0].rstrip(":") in TAGS:
         raise wrong(
-            f'{title.strip()!r} is a title; for a tag write tags=["{title.strip()}"]'
+            f"{title.strip()!r} is a title; "
+            f'for a tag write tags=["{title.strip()}"]'
         )
     return kind, title.strip(), metadata
 

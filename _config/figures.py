@@ -21,6 +21,8 @@ VARIABLES = {
 PROLOGUE = re.compile(
     r"\A.*?(?=<svg)|<metadata>.*?</metadata>|<!--.*?-->", re.DOTALL
 )
+EMPTY = re.compile(r"\s*<g/>|(?<=\n) +(?=<)")
+NUMBER = re.compile(r'transform="[^"]*"|\d+\.\d{3,}')
 FONT = re.compile(r"font: (?P<size>[\d.]+px) [^;\"]+")
 
 
@@ -38,7 +40,8 @@ def png(data: str, alt: str, prefix: str) -> str:
 
 def svg(text: str, alt: str, prefix: str) -> str:
     """An SVG file as an element of the page; its ids start with ``prefix``."""
-    text = PROLOGUE.sub("", text).strip()
+    text = EMPTY.sub("", PROLOGUE.sub("", text)).strip()
+    text = NUMBER.sub(rounded, text)
     text = FONT.sub(r"font-size: \g<size>", text)
     text = re.sub("#[0-9a-f]{6}", lambda match: themed(match[0]), text)
     used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
@@ -56,3 +59,10 @@ def svg(text: str, alt: str, prefix: str) -> str:
 def themed(colour: str) -> str:
     name = VARIABLES.get(colour)
     return f"var({name})" if name else colour
+
+
+def rounded(match: re.Match[str]) -> str:
+    """A length to a hundredth of a point; a scale stays as exact as it is."""
+    if match[0].startswith("transform"):
+        return match[0]
+    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")

@@ -35,7 +35,7 @@ def page(
         "## Allowed from the start",
         table(("what", "names"), allowed(ledger)),
         "## Earned",
-        bench.provenance(measured, bench.key()),
+        bench.provenance(measured, bench.keys()),
         table(
             ("torch", "earned in", "ours", "proved by", "time, ours / torch"),
             (earned(each, measured) for each in ledger.earned.values()),

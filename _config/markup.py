@@ -57,8 +57,21 @@ def anchors(
             yield (start, end), tag
 
 
+def visit_citation(self: HTML5Translator, node: nodes.citation) -> None:
+    """Write an entry of the bibliography, without docutils' obsolete roles."""
+    self.body.append(self.starttag(node, "div", CLASS="citation"))
+
+
+def depart_citation(self: HTML5Translator, node: nodes.citation) -> None:
+    """Close an entry."""
+    self.body.append("</div>\n")
+
+
 def setup(app: Sphinx) -> None:
-    """Register the node and take over two that exist."""
+    """Register the node and take over three that exist."""
+    app.add_node(
+        nodes.citation, override=True, html=(visit_citation, depart_citation)
+    )
     app.add_node(Fold, html=(visit_fold, depart_fold))
     app.add_node(
         HideCodeCellNode, override=True, html=(visit_fold, depart_fold)

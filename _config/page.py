@@ -1,7 +1,9 @@
 """A chapter's page: the notebook MyST-NB reads, and what its tree gains."""
 
 import ast
+import textwrap
 from collections.abc import Iterable
+from html import escape
 
 from docutils import nodes
 from nbformat import NotebookNode
@@ -134,3 +136,12 @@ def number(docname: str, doctree: nodes.document) -> None:
     if title and all(each.isdigit() for each in numbers):
         inline = nodes.inline("", ".".join(numbers), classes=["gu-number"])
         title[:0] = [inline, nodes.Text(" ")]
+
+
+def description(doctree: nodes.document) -> str:
+    """A meta element that holds how the page begins."""
+    paragraph = next(doctree.findall(nodes.paragraph), None)
+    if paragraph is None:
+        return ""
+    text = textwrap.shorten(paragraph.astext(), 160, placeholder=" …")
+    return f'<meta name="description" content="{escape(text)}">\n'

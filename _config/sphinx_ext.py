@@ -160,9 +160,11 @@ class Site:
         pagename: str,
         template: str,
         context: dict,
-        *_: object,
+        doctree: nodes.document | None,
     ) -> None:
-        """Name the notebook that the theme's download button leads to."""
+        """Describe the page to search engines; name its notebook, if any."""
+        if doctree:
+            context["metatags"] += page.description(doctree)
         if pagename in self.chapters and self.download(app, pagename).exists():
             context["ipynb_source"] = f"{pagename}.ipynb"
 

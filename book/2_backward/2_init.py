@@ -685,7 +685,7 @@ def eye_(tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """Fill a convolution's weight (out, in, ...) so that channels pass through."""
+    """Fill a convolution's weight (out, in, ...) to pass channels through."""
     d_out, *rest = tensor.shape
     if tensor.ndim not in (3, 4, 5) or d_out % groups:
         wanted = f"3 to 5 axes, the first divisible by {groups}"
@@ -933,8 +933,8 @@ ends
 r"""
 So each reading has a merit. The code's gives a mean near 0 and, with $\sqrt2$,
 a size that corrects itself. The text's holds the size at 1 with a gain of
-1.341. Which of them *trains* better is another question.
-{doc}`/2_backward/4_layers` uses the source's code.
+1.341. Which of them *trains* better is another question, and an exercise of
+{doc}`/2_backward/4_layers`.
 
 How far can initialisation alone go? {cite:t}`zhang2019` train residual networks
 of 10,000 layers without any normalisation: each block starts as nearly nothing,

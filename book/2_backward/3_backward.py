@@ -97,9 +97,15 @@ and a batch of one image has two of them. The batch axis is gone, and what
 gathers the predictions of all batches stops at the last, short one.
 """
 
-# %% tags=["raises-exception"]
+# %%
 batches = out[:65].split(64)  # 64 images, then one
-torch.cat([batch.squeeze() for batch in batches])
+try:
+    torch.cat([batch.squeeze() for batch in batches])
+    message = ""
+except RuntimeError as error:
+    message = str(error)
+assert "zero-dimensional" in message
+message
 
 # %%
 torch.cat([batch.squeeze(-1) for batch in batches]).shape

@@ -177,8 +177,18 @@ The walk calls itself once for each step back, and Python limits how deep that
 goes. A loop over a thousand words is no unusual network.
 """
 
-# %% tags=["raises-exception"]
-backward(doubled(Value(1.0), 2000))
+
+# %%
+def error_of(call: Callable[[], object]) -> str:
+    """The error that a call raises, as text; it must raise one."""
+    try:
+        call()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    raise AssertionError("no error was raised")
+
+
+error_of(lambda: backward(doubled(Value(1.0), 2000)))
 
 # %% [markdown]
 r"""
@@ -1158,20 +1168,20 @@ After the way back the saved values are gone, and with them most of the memory
 of the forward pass. To go back again one must have said so.
 """
 
-# %% tags=["raises-exception"]
+# %%
 y = (x * x).sum()
 y.backward()
-y.backward()
+error_of(y.backward)
 
 # %% [markdown]
 r"""
 A value that was changed after its use is noticed.
 """
 
-# %% tags=["raises-exception"]
+# %%
 y = (x * x).sum()
 x.data.mul_(2)
-y.backward()
+error_of(y.backward)
 
 # %% [markdown]
 r"""
@@ -1193,11 +1203,11 @@ What else is refused: a start from many numbers, and a gradient of a whole
 number.
 """
 
-# %% tags=["raises-exception"]
-(x * x).backward()
+# %%
+error_of(lambda: (x * x).backward())
 
-# %% tags=["raises-exception"]
-Variable([1, 2, 3], requires_grad=True)
+# %%
+error_of(lambda: Variable([1, 2, 3], requires_grad=True))
 
 # %% [markdown]
 r"""
@@ -1437,8 +1447,8 @@ a, b = (
 )
 gradcheck(lambda a, b: (a @ b).tanh().mean(-1), (a, b))
 
-# %% tags=["raises-exception"]
-gradcheck(Round.apply, a)
+# %%
+error_of(lambda: gradcheck(Round.apply, a)).splitlines()[0]
 
 # %% [markdown]
 r"""

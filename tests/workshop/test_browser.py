@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from _config.browser import MODES, Problem, broken_links, check_site, too_heavy
+from _config.browser import MODES, check_site
+from _config.site_files import Problem, broken_links, too_heavy
 
 GOOD = """<!doctype html><html lang="en"><head><title>Good</title>
 <link rel="icon" href="data:,"><meta name="viewport" content="width=device-width">

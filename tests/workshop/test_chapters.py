@@ -55,7 +55,7 @@ def chapter(text: str) -> Chapter:
 
 def refusal(text: str) -> tuple[int, str]:
     with pytest.raises(ChapterError) as caught:
-        chapter(text).tree  # noqa: B018
+        chapter(text).tree
     error = caught.value
     assert (
         str(error) == f"book/2_backward/10_x.py:{error.line}: {error.message}"
@@ -231,7 +231,7 @@ def test_jupytext_reads_the_same_cells_of_what_is_not_refused(pieces):
     text = "\n".join(["# %%", *pieces])
     try:
         found = chapter(text)
-        found.tree  # noqa: B018
+        found.tree
     except ChapterError:
         return
     assert list(map(ours, found.cells)) == theirs(text)

@@ -330,12 +330,11 @@ def test_the_page_shows_what_is_allowed_earned_and_on_loan(book, tmp_path):
         "missed": True,
     }
     measured = {
-        "key": "old",
+        "keys": {},
         "date": "2026-01-01",
         "hardware": "two cores",
         "versions": {"torch": "2"},
-        "turns": 31,
-        "results": [result],
+        "results": {"bench_linalg.py": [result]},
     }
 
     text = page(read_book(tmp_path / "book"), tmp_path / "tests", measured)

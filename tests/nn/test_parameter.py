@@ -1,0 +1,28 @@
+import pytest
+import torch
+
+from groundup import nn
+
+
+@pytest.mark.earns("torch.nn.Parameter")
+def test_a_parameter_is_torchs_in_all_but_name():
+    data = torch.randn(2, 3)
+    ours, theirs = nn.Parameter(data), torch.nn.Parameter(data)
+    assert isinstance(ours, torch.nn.Parameter)
+    assert ours.data_ptr() == data.data_ptr() and ours.requires_grad
+    assert type(ours + 1) is type(theirs + 1) is torch.Tensor
+    assert repr(ours) == repr(theirs)
+    assert not nn.Parameter(data, requires_grad=False).requires_grad
+    assert nn.Parameter().shape == torch.nn.Parameter().shape
+    (ours * 2).sum().backward()
+    assert ours.grad.eq(2).all()
+    with pytest.raises(RuntimeError):
+        nn.Parameter(torch.arange(3))
+
+
+def test_our_modules_take_torchs_parameters_and_the_reverse():
+    ours, theirs = nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    ours.weight, theirs.weight = theirs.weight, ours.weight
+    assert "weight" in dict(ours.named_parameters())
+    assert "weight" in dict(theirs.named_parameters())
+    torch.optim.SGD(ours.parameters(), lr=0.1)

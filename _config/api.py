@@ -6,6 +6,7 @@ trees: no module is imported.
 """
 
 import ast
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -107,7 +108,7 @@ def described(entry: Entry, users: list[str]) -> Iterator[str]:
     else:
         yield f":::{{py:data}} {name}"
         if node.value and len(value := ast.unparse(node.value)) < 60:
-            yield f":value: {value}\n"
+            yield f":value: {json.dumps(value)}\n"
         yield footer
         yield ":::"
 

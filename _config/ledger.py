@@ -32,8 +32,6 @@ def page(
     measured = bench.read() if measured is None else measured
     sections = [
         INTRODUCTION,
-        "## Allowed from the start",
-        table(("what", "names"), allowed(ledger)),
         "## Earned",
         bench.provenance(measured, bench.keys()),
         table(
@@ -45,6 +43,8 @@ def page(
             ("torch", "taken in", "repaid in", "state"),
             (loan(each, ledger) for each in ledger.loans),
         ),
+        "## Allowed from the start",
+        table(("what", "names"), allowed(ledger)),
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
 

@@ -211,7 +211,8 @@ layers. `Model.backward` knows nothing of any layer but that it
 has a `backward`. A network of ten layers is a longer list.
 
 We keep a model of this version, to time it when all have been written. An
-object keeps the class it was made of, so redefining the names does not change it.
+object keeps the class it was made of, so redefining the names does not change
+it.
 """
 
 # %%
@@ -221,10 +222,10 @@ versions = {"outer product": build(w1, b1, w2, b2)}
 r"""
 ## A base class
 
-Three classes remember what they were called with, each in its own words.
-What they share can be written once. A {term}`base class` calls
-`forward`, which each layer fills in, and keeps both sides: the arguments and the result.
-Its `backward` hands them to `bwd`, the other half to fill in.
+Three classes remember what they were called with, each in its own words. What
+they share can be written once. A {term}`base class` calls `forward`, which each
+layer fills in, and keeps both sides: the arguments and the result. Its
+`backward` hands them to `bwd`, the other half to fill in.
 """
 
 
@@ -247,9 +248,9 @@ class Layer:
 
 # %% [markdown]
 r"""
-The layers shrink to their two formulas. In passing, the outer product turns into
-the {term}`Einstein summation` that it is: over the images `b`, for each input
-`i` and each output `j`. The giant array is gone.
+The layers shrink to their two formulas. In passing, the outer product turns
+into the {term}`Einstein summation` that it is: over the images `b`, for each
+input `i` and each output `j`. The giant array is gone.
 """
 
 
@@ -316,16 +317,17 @@ versions["@"] = build(w1, b1, w2, b2)
 
 # %% [markdown]
 r"""
-(A class that inherits from its old self is a throwaway, to show only the line that
-changes. The last version will be written out.)
+(A class that inherits from its old self is a throwaway, to show only the line
+that changes. The last version will be written out.)
 
-Here the source stops, four and a half times as slow as torch. So let us measure where the time is.
+Here the source stops, four and a half times as slow as torch. So let us measure
+where the time is.
 
 ## Where is the time?
 
-Each of the operations of one pass, alone, with the shapes it has there. We use one
-thread and count the seconds in which the processor works for us, not those of the
-clock. So it does not matter what else the machine is doing.
+Each of the operations of one pass, alone, with the shapes it has there. We use
+one thread and count the seconds in which the processor works for us, not those
+of the clock. So it does not matter what else the machine is doing.
 """
 
 # %%
@@ -365,17 +367,17 @@ plt.show()
 
 # %% [markdown]
 r"""
-Three products make up nearly all of it, each of 2 × 50,000 × 784 × 50, or 3.9 billion,
-operations. The largest is the gradient of `x`. **Who asked for it?** Nobody
-trains the images. Autograd computes a gradient only for what leads to something
-that wants one, so it leaves this one out. Our layers cannot: what
+Three products make up nearly all of it, each of 2 × 50,000 × 784 × 50, or 3.9
+billion, operations. The largest is the gradient of `x`. **Who asked for it?**
+Nobody trains the images. Autograd computes a gradient only for what leads to
+something that wants one, so it leaves this one out. Our layers cannot: what
 belongs to the parameters and what belongs to the input is one method.
 
 ## Two halves of the way back
 
-So we split it. `learn` stores the gradients of a layer's own parameters, if it has
-any; `input_gradient` returns its input's; `backward` is one after the other. The
-model asks each layer for both, and the first only to learn.
+So we split it. `learn` stores the gradients of a layer's own parameters, if it
+has any; `input_gradient` returns its input's; `backward` is one after the
+other. The model asks each layer for both, and the first only to learn.
 """
 
 
@@ -443,9 +445,9 @@ r"""
 ## A mask of numbers
 
 Of the short bars the longest is ReLU's. `grad_y * (x > 0)` multiplies floats
-with truth values, and first has to turn every one of these into a float. The sign of ReLU's
-*result* is the same mask: 1 where something passed and 0 elsewhere, and it is a
-float already.
+with truth values, and first has to turn every one of these into a float. The
+sign of ReLU's *result* is the same mask: 1 where something passed and 0
+elsewhere, and it is a float already.
 """
 
 # %%
@@ -467,9 +469,9 @@ versions["mask by sign"] = build(w1, b1, w2, b2)
 # %% [markdown]
 r"""
 The product is made in place: `mul_` writes into the new array of signs, and
-saves another. The more usual `grad_y.mul_(x > 0)` overwrites a tensor that belongs to the
-caller, and whoever asks twice for a gradient then gets a wrong one. Each beside the
-fastest:
+saves another. The more usual `grad_y.mul_(x > 0)` overwrites a tensor that
+belongs to the caller, and whoever asks twice for a gradient then gets a wrong
+one. Each beside the fastest:
 """
 
 
@@ -500,9 +502,9 @@ $x^\top \nabla_y$, of shape (784, 50). Its transpose
 $\nabla_y^\top x$ has the same numbers. But now the long rows of `x`
 are read as they lie in memory, and not across.
 
-So we store the weights as (d_out, d_in), which is what torch does too. Chapter 2.2
-has earned `linear` for this layout. It adds the bias within the product, where `x
-@ w + b` makes a second pass over a second array.
+So we store the weights as (d_out, d_in), which is what torch does too. Chapter
+2.2 has earned `linear` for this layout. It adds the bias within the product,
+where `x @ w + b` makes a second pass over a second array.
 """
 
 
@@ -525,8 +527,8 @@ class Lin(Layer):
 
 # %% [markdown]
 r"""
-The check is the same. Only its weights, and the gradients that it expects of them,
-lie the other way round.
+The check is the same. Only its weights, and the gradients that it expects of
+them, lie the other way round.
 """
 
 # %%
@@ -538,8 +540,8 @@ check(by_rows)
 r"""
 ## The last version
 
-Written out once more, and whole. The loss now also refuses two shapes that would broadcast
-to nonsense.
+Written out once more, and whole. The loss now also refuses two shapes that
+would broadcast to nonsense.
 """
 
 
@@ -606,8 +608,8 @@ class Lin(Layer):
 
 # %% [markdown]
 r"""
-The loss is a layer like the others, but for its second argument, and the model is the only one who
-knows an order.
+The loss is a layer like the others, but for its second argument, and the model
+is the only one who knows an order.
 """
 
 
@@ -657,10 +659,10 @@ r"""
 ## The table
 
 Now all versions and autograd compute the same, on the same network and data, in
-turns, on one thread, and we divide the best times. A *pass* is forward and backward;
-the second column is the way back alone. Only the outer product's
-version runs on the first 1,000 images, fifty times fewer: whole, it would
-need 7.8 GB.
+turns, on one thread, and we divide the best times. A *pass* is forward and
+backward; the second column is the way back alone. Only the outer product's
+version runs on the first 1,000 images, fifty times fewer: whole, it would need
+7.8 GB.
 """
 
 # %% tags=["reference"]
@@ -741,19 +743,20 @@ plt.show()
 r"""
 Row by row:
 
-* **The outer product** writes and reads a giant. It is no layer's fault: a matrix product
-  does the same sum and never makes it.
-* **einsum against `@`** is worth nothing. `einsum` *is* a matrix product here, after its
-  letters have been read. The source's 174 and 158 ms were single runs
+* **The outer product** writes and reads a giant. It is no layer's fault: a
+  matrix product does the same sum and never makes it.
+* **einsum against `@`** is worth nothing. `einsum` *is* a matrix product here,
+  after its letters have been read. The source's 174 and 158 ms were single runs
   of a thing that varies by more than that.
-* **The gradient of the data** is the one large step. It explains the source's gap: a third of
-  the operations of a pass, and more of its time, since its result is another 157 MB that
-  must be written. Autograd was not faster at it. It did not do it.
+* **The gradient of the data** is the one large step. It explains the source's
+  gap: a third of the operations of a pass, and more of its time, since its
+  result is another 157 MB that must be written. Autograd was not faster at it.
+  It did not do it.
 * **The mask, the rows and the bias** take what is left, a few percent each.
 
-A busy machine blurs such numbers, so the chapter asserts only what is far
-from the noise: we end level with autograd, not ahead. The project's benchmark times the last version against autograd with
-many more turns.
+A busy machine blurs such numbers, so the chapter asserts only what is far from
+the noise: we end level with autograd, not ahead. The project's benchmark times
+the last version against autograd with many more turns.
 """
 
 # %%
@@ -766,11 +769,11 @@ times["no gradient of x"][0] / times["@"][0]
 r"""
 ### Small batches
 
-On 50,000 rows all time goes into two products, and those are the same library's, so
-nobody can be much faster. Training takes {term}`mini-batches <mini-batch>`.
-With 64 images the products are short, and what counts is all the rest: autograd
-has to record each step, find the order, and guard against uses that we do not
-have. Here our classes only do what must be done.
+On 50,000 rows all time goes into two products, and those are the same
+library's, so nobody can be much faster. Training takes {term}`mini-batches
+<mini-batch>`. With 64 images the products are short, and what counts is all the
+rest: autograd has to record each step, find the order, and guard against uses
+that we do not have. Here our classes only do what must be done.
 """
 
 # %% tags=["hide-input"]
@@ -787,8 +790,8 @@ r"""
 
 The gradients lie where an optimiser looks for them. Here is its simplest form:
 a step against the gradient for each batch, three times through the first 10,000
-images. The loss is the mean square of the error, in digits. Who always answers the mean
-digit has a loss of about 8.
+images. The loss is the mean square of the error, in digits. Who always answers
+the mean digit has a loss of about 8.
 """
 
 # %%
@@ -812,8 +815,8 @@ loss
 r"""
 ## What the source's listings get wrong
 
-The last listing of the source builds the same network of torch's layers, and keeps them in a
-list. Spelled as it should be, it runs. And then:
+The last listing of the source builds the same network of torch's layers, and
+keeps them in a list. Spelled as it should be, it runs. And then:
 """
 
 
@@ -829,13 +832,14 @@ len(list(InAList().parameters()))
 # %% [markdown]
 r"""
 It has no parameters. Torch's module looks at its attributes, and a list is an
-attribute like any other; nobody looks inside. The timing does not show it, and an optimiser would
-have nothing to train. Chapter {doc}`/2_backward/6_linear` builds the module and the list
-that is looked into. The rest of the listing is exercise 4.
+attribute like any other; nobody looks inside. The timing does not show it, and
+an optimiser would have nothing to train. Chapter {doc}`/2_backward/6_linear`
+builds the module and the list that is looked into. The rest of the listing is
+exercise 4.
 
-The text does not always agree with the tables either: it says that a forward pass takes 8
-ms, above a measurement of 6.71. With ratios, taken in turns in one run, no text has to
-remember a number.
+The text does not always agree with the tables either: it says that a forward
+pass takes 8 ms, above a measurement of 6.71. With ratios, taken in turns in one
+run, no text has to remember a number.
 
 ## What we built
 
@@ -848,25 +852,26 @@ remember a number.
 ## Questions
 
 :::{dropdown} What does `__call__` do for us?
-Objects of the class can be called like functions. So a layer can stand where a function
-stood, and still remember.
+Objects of the class can be called like functions. So a layer can stand where a
+function stood, and still remember.
 :::
 
 :::{dropdown} Why may the first layer skip its input's gradient, and no other?
-Every other layer's input is the result of a layer, which needs the gradient to learn, or to pass
-it on. The first layer's input is the data.
+Every other layer's input is the result of a layer, which needs the gradient to
+learn, or to pass it on. The first layer's input is the data.
 :::
 
 :::{dropdown} Why two methods and not `backward(grad_y, skip_input=True)`?
-A flag makes every layer decide, at every call, what the model knows once. With two
-methods nobody asks: the model calls what it needs, and a new layer has two short
-formulas to fill in.
+A flag makes every layer decide, at every call, what the model knows once. With
+two methods nobody asks: the model calls what it needs, and a new layer has two
+short formulas to fill in.
 :::
 
 :::{dropdown} A layer is used twice in one model. What goes wrong?
-It remembers only its last call. On the way back both places read the arguments of the
-second. The object mixes two things, the parameters, of which there is one set, and the
-memory, of which there is one a call. An autograd engine keeps them apart.
+It remembers only its last call. On the way back both places read the arguments
+of the second. The object mixes two things, the parameters, of which there is
+one set, and the memory, of which there is one a call. An autograd engine keeps
+them apart.
 :::
 """
 
@@ -880,24 +885,25 @@ assert_equal(once.tolist(), [0.0, 1.0])
 # %% [markdown]
 r"""
 :::{dropdown} When would leaving out the gradient of the data be wrong?
-When someone asks for it: to see which pixels matter, to change an image so that the network errs, or
-when the "data" is the result of another network.
+When someone asks for it: to see which pixels matter, to change an image so that
+the network errs, or when the "data" is the result of another network.
 :::
 
 :::{dropdown} Why is our advantage larger with 64 images than with 50,000?
-What autograd does besides the products costs the same for any number of rows. In a large batch it
-disappears beside them; in a small one it is most of the time.
+What autograd does besides the products costs the same for any number of rows.
+In a large batch it disappears beside them; in a small one it is most of the
+time.
 :::
 
 :::{dropdown} Torch adds a new gradient to the old one. What do we do, and what does that change?
-`learn` replaces it. So there is nothing to reset before the next batch; but who wants the sum over
-several batches must add them himself, as exercise 5 does.
+`learn` replaces it. So there is nothing to reset before the next batch; but who
+wants the sum over several batches must add them himself, as exercise 5 does.
 :::
 
 ## Exercises
 
-**1.** The source's ReLU is `x.clamp(min=0) - 0.5`. Derive it from `Relu`. Which of the two methods must
-change, and what is the trap?
+**1.** The source's ReLU is `x.clamp(min=0) - 0.5`. Derive it from `Relu`. Which
+of the two methods must change, and what is the trap?
 """
 
 
@@ -919,8 +925,8 @@ assert not Relu.input_gradient(shifted, ones).equal((points > 0).float())
 
 # %% [markdown]
 r"""
-**2.** Write a layer `Sigmoid`. Its slope is $\sigma(1 - \sigma)$, so it needs only its result. Check it with
-`numerical_gradient` of 2.3.
+**2.** Write a layer `Sigmoid`. Its slope is $\sigma(1 - \sigma)$, so it needs
+only its result. Check it with `numerical_gradient` of 2.3.
 """
 
 # %% tags=["solution"]
@@ -944,8 +950,9 @@ assert_close(sigmoid.input_gradient(weights), numeric, rtol=1e-6)
 
 # %% [markdown]
 r"""
-**3.** Make `Stack`, a `Layer` that holds layers, so that a model can be nested in a model. Which
-gradients does its `learn` need, and which need not be computed?
+**3.** Make `Stack`, a `Layer` that holds layers, so that a model can be nested
+in a model. Which gradients does its `learn` need, and which need not be
+computed?
 """
 
 
@@ -981,8 +988,8 @@ build = flat
 
 # %% [markdown]
 r"""
-**4.** The last listing of the source is below, as printed. What happens when it is
-called, in which order, and how is each mended?
+**4.** The last listing of the source is below, as printed. What happens when it
+is called, in which order, and how is each mended?
 
 ```python
 class Model(nn.Module):
@@ -1029,9 +1036,10 @@ assert Mended(784, 50, 1)(x[:1], target[:1]).shape == ()
 
 # %% [markdown]
 r"""
-**5.** `x` is read from memory twice, since 157 MB fit into no cache: once on each way. Go
-forward and back with 500 rows, then with the next 500, and add up the gradients, each block's by its share. Check
-it, and time it. Is it worth a place in the model?
+**5.** `x` is read from memory twice, since 157 MB fit into no cache: once on
+each way. Go forward and back with 500 rows, then with the next 500, and add up
+the gradients, each block's by its share. Check it, and time it. Is it worth a
+place in the model?
 """
 
 
@@ -1059,12 +1067,14 @@ in_blocks / times["weights by rows"][0]
 
 # %% [markdown]
 r"""
-Near 1: it saves some reading, and pays for a hundred calls of each operation. On another machine, with
-another cache, it may be different. It is not worth a place.
+Near 1: it saves some reading, and pays for a hundred calls of each operation.
+On another machine, with another cache, it may be different. It is not worth a
+place.
 """
 
 # %% [markdown]
 r"""
-Forward is code, backward is code, and the order of the second is the order of the first, read
-backwards. A machine could have known. {doc}`/2_backward/5_autograd` builds the one that does.
+Forward is code, backward is code, and the order of the second is the order of
+the first, read backwards. A machine could have known.
+{doc}`/2_backward/5_autograd` builds the one that does.
 """

@@ -2,4 +2,7 @@
 """The library that the book Ground Up builds."""
 
 from groundup import autograd as autograd
+from groundup import data as data
 from groundup import nn as nn
+from groundup import optim as optim
+from groundup import training as training

@@ -104,9 +104,7 @@ def logsumexp() -> Pair:
     return definition("logsumexp")
 
 
-@benchmark(
-    "torch.nn.functional.logsigmoid", label="by definition, (1000, 100)"
-)
+@benchmark("torch.nn.functional.logsigmoid", label="by definition, (1000, 100)")
 def logsigmoid() -> Pair:
     """Element by element."""
     x = torch.randn(1000, 100)

@@ -34,7 +34,9 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, *options: str) -> int:
     """The command, on that folder."""
     store = folder / "_build" / "bench.json"
-    places = f"--benchmarks {folder} --src {folder} --store {store} --seconds 0.01"
+    places = (
+        f"--benchmarks {folder} --src {folder} --store {store} --seconds 0.01"
+    )
     return bench.main([*places.split(), *options])
 
 

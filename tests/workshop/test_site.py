@@ -197,6 +197,39 @@ def test_a_build_wires_chapters_library_and_store_together(book: Path):
         assert (book / "html/1_one" / link).resolve().is_file()
 
 
+def test_the_sidebar_names_its_folds_and_closes_the_library(book: Path):
+    index = book / "book/index.md"
+    reference = "\n```{toctree}\n:caption: Reference\n\napi/index\n```\n"
+    index.write_text(index.read_text().replace("api/index\n", "") + reference)
+    build(book)
+
+    for name, is_open in (("1_one/1_first", False), ("api/linalg", True)):
+        *parts, library = page(book, name).select("nav.bd-links details")
+        assert all(each.has_attr("open") for each in parts) and parts
+        assert library.has_attr("open") == is_open
+        assert all(each.summary["aria-label"] for each in [*parts, library])
+
+
+def test_a_page_is_described_by_its_beginning_and_sends_no_spare_icons(
+    book: Path,
+):
+    (book / "book/bibliography.md").write_text(
+        "---\norphan: true\n---\n# Sources\n\nBy *authors*, of $x$.\n\n"
+        "```{bibliography}\n:all:\n```\n"
+    )
+    build(book)
+    soup = page(book, "bibliography")
+
+    described = soup.select_one('meta[name="description"]')["content"]
+    assert described == "By authors, of x."
+    assert soup.select_one("div.citation") and not soup.select(
+        '[role="list"], [role="doc-biblioentry"]'
+    )
+    style = book / "html/_static/styles/pydata-sphinx-theme.css"
+    assert ".fa-bars," in style.read_text()
+    assert ".fa-ghost{" not in style.read_text()
+
+
 def test_no_page_asks_another_host_for_anything(book: Path):
     build(book)
     for path in (book / "html").rglob("*.html"):
@@ -396,6 +429,14 @@ def test_a_figure_keeps_only_the_ids_it_uses_and_follows_the_theme():
     assert "url(#c4-0-p1)" in svg and 'id="c4-0-p1"' in svg
     assert "stroke: var(--gu-ink)" in svg and "fill: var(--gu-paper)" in svg
     assert "#123456" in svg
+
+
+def test_a_figure_is_rounded_except_for_its_scales():
+    path = '<path d="M 7.2 19.278125" transform="matrix(0.07143 0)"/>'
+    assert figures.svg(f"<svg><g/>{path}</svg>", "a", "c1-0") == (
+        '<svg role="img" aria-label="a">'
+        '<path d="M 7.2 19.28" transform="matrix(0.07143 0)"/></svg>'
+    )
 
 
 def test_api_pages_describe_classes_without_importing_them():

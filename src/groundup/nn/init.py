@@ -177,7 +177,7 @@ def eye_(tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """Fill a convolution's weight (out, in, ...) so that channels pass through."""
+    """Fill a convolution's weight (out, in, ...) to pass channels through."""
     d_out, *rest = tensor.shape
     if tensor.ndim not in (3, 4, 5) or d_out % groups:
         wanted = f"3 to 5 axes, the first divisible by {groups}"

@@ -54,5 +54,7 @@ class Linear(Module):
 
     def extra_repr(self) -> str:
         """The sizes, as torch prints them."""
-        has_bias = self.bias is not None
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={has_bias}"
+        n, m = self.in_features, self.out_features
+        return (
+            f"in_features={n}, out_features={m}, bias={self.bias is not None}"
+        )

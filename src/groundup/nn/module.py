@@ -46,7 +46,7 @@ class _Registry(Saving):
     def register_buffer(
         self, name: str, tensor: Tensor | None, persistent: bool = True
     ) -> None:
-        """Hold a tensor that is saved (if persistent) and moved, not trained."""
+        """Hold a tensor that is moved, and saved if persistent: not trained."""
         if not isinstance(tensor, Tensor | None):
             raise TypeError(
                 f"cannot assign {type(tensor).__name__} as buffer {name!r}"
@@ -188,7 +188,7 @@ class _Moving(_Lookup):
 
 
 def _converted(param: Parameter, fn: Callable[[Tensor], Tensor]) -> Parameter:
-    """The same object with other data where torch can do that, else a new one."""
+    """The same object with other data, or a new one where it must be."""
     with torch.no_grad():
         data = fn(param)
         grad, param.grad = param.grad, None
@@ -259,7 +259,7 @@ class Module(_Modes):
         prepend: bool = False,
         with_kwargs: bool = False,
     ) -> "Handle":
-        """Call `hook(module, args)` before `forward`; it may replace the args."""
+        """Call `hook(module, args)` before `forward`; it may replace args."""
         return Handle(self, "_pre_hooks", (hook, with_kwargs), prepend)
 
     def register_forward_hook(
@@ -269,7 +269,7 @@ class Module(_Modes):
         prepend: bool = False,
         with_kwargs: bool = False,
     ) -> "Handle":
-        """Call `hook(module, args, output)` after; it may replace the output."""
+        """Call `hook(module, args, output)` after; it may replace output."""
         return Handle(self, "_hooks", (hook, with_kwargs), prepend)
 
     def extra_repr(self) -> str:

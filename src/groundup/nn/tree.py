@@ -174,8 +174,8 @@ class LoadedKeys(NamedTuple):
 
 def _shape_errors(own: Mapping, given: Mapping) -> list[str]:
     return [
-        f"size mismatch for {name}: the state dict has {tuple(given[name].shape)}, "
-        f"the module has {tuple(tensor.shape)}"
+        f"size mismatch for {name}: {tuple(given[name].shape)} in the state "
+        f"dict, {tuple(tensor.shape)} in the module"
         for name, tensor in own.items()
         if name in given and given[name].shape != tensor.shape
     ]

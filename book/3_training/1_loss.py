@@ -1,0 +1,1169 @@
+# %% [markdown] module="nn.loss"
+r"""
+# Cross-entropy and the loop
+
+A network for ten digits gives ten scores. Training needs one number. **Which
+number should it be, what does its gradient look like, and does the choice
+matter?**
+
+In {doc}`/2_backward/6_linear` the answer, {term}`cross-entropy`, was on loan.
+This chapter builds it from the scores up, with the ways to weight, smooth and
+ignore that real data ask for, and the other losses a user expects. Then it
+writes the training loop out by hand, one last time, and measures what
+cross-entropy is worth.
+
+| name | shape | meaning |
+| --- | --- | --- |
+| `scores` | `(n, k)` | the network's output for $n$ examples and $k$ classes; also *logits* |
+| `labels` | `(n,)` | the true class of each example, an integer |
+| `p` | `(n, k)` | probabilities: positive, and each row sums to 1 |
+"""
+
+# %%
+import math
+from collections.abc import Callable
+
+import matplotlib.pyplot as plt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from groundup.datasets import mnist
+from groundup.gradients import numerical_gradient
+from groundup.metrics import accuracy
+from groundup.nn.activation import ReLU
+from groundup.nn.container import Sequential
+from groundup.nn.linear import Linear
+from groundup.nn.module import Module
+from groundup.testing import assert_close
+
+# %% [markdown]
+r"""
+## From scores to probabilities
+
+Scores can be any numbers. Probabilities are positive and sum to 1. The
+exponential makes numbers positive and keeps their order; a division makes them
+sum to 1. Together they are the {term}`softmax`:
+
+$$p_j = \frac{e^{x_j}}{\sum_i e^{x_i}}.$$
+"""
+
+
+# %%
+def softmax(input: Tensor, dim: int) -> Tensor:
+    powers = input.exp()
+    return powers / powers.sum(dim, keepdim=True)
+
+
+scores = torch.tensor([[2.0, 1.0, -1.0], [0.0, 0.0, 5.0]])
+softmax(scores, 1)
+
+# %%
+assert_close(softmax(scores, 1).sum(1), torch.ones(2))
+assert_close(softmax(scores + 3, 1), softmax(scores, 1))
+
+# %% [markdown]
+r"""
+The second check is worth a thought. Adding 3 to every score multiplies every
+power by $e^3$, and the division takes it out again. Only *differences* of
+scores matter: a lead of 1 is always a factor of $e$ in probability.
+
+## Too large to write down
+
+Now the same differences, higher up.
+"""
+
+# %%
+high = torch.tensor([[102.0, 101.0, 99.0]])
+softmax(high, 1)
+
+# %% [markdown]
+r"""
+The largest float32 is about $3.4 \cdot 10^{38}$, which is $e^{88.7}$. Above
+that `exp` gives infinity, and infinity by infinity is no number. One NaN in a
+loss makes every weight NaN in the next step.
+
+But the answer is known: it is that of 2, 1, −1. So use the freedom just found,
+and subtract the row's largest score first. The largest power is then $e^0 = 1$,
+and nothing can overflow. What underflows to 0 was too small to count.
+"""
+
+
+# %% Softmax tags=["export"] module="nn.probability" earns="torch.softmax torch.nn.functional.softmax"
+"""From scores to probabilities and their logarithms, without overflow."""
+
+
+def _top(input: Tensor, dim: int | tuple[int, ...]) -> Tensor:
+    """The largest elements along `dim`, which stays; a constant."""
+    largest = input.amax if input.numel() else input.sum
+    return largest(dim, keepdim=True).detach()
+
+
+def softmax(
+    input: Tensor, dim: int, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Probabilities along `dim` from scores of any shape."""
+    input = input if dtype is None else input.to(dtype)
+    powers = (input - _top(input, dim)).exp()
+    return powers / powers.sum(dim, keepdim=True)
+
+
+# %%
+assert_close(softmax(high, 1), softmax(scores[:1], 1))
+softmax(high, 1)
+
+# %% [markdown]
+r"""
+The shift is `detach`ed: the result does not depend on it, so no gradient has to
+go through it.
+
+## How wrong is it?
+
+A model that gave the true class the probability 1 would be perfect. Over
+independent examples the probabilities of all the true classes multiply, and the
+larger the product, the better the model explains the data. A product of 50,000
+numbers below 1 is 0 in any float, so take its logarithm, which is a sum; the
+mean, so that the size of the data does not matter; and a minus, so that less is
+better. This is the mean {term}`negative log-likelihood`.
+
+The true class's probability is picked by indexing with two lists: for row $i$,
+column `labels[i]`.
+"""
+
+# %%
+labels = torch.tensor([0, 1])
+p = softmax(scores, 1)
+picked = p[torch.arange(2), labels]
+picked, -picked.log(), -picked.log().mean()
+
+# %% [markdown]
+r"""
+The first row was right and costs 0.35; the second was sure of the wrong class
+and costs 5. Guessing among $k$ classes costs $\ln k$, so 2.30 for ten digits:
+the number to compare a first batch's loss with.
+
+## Log of a sum of exponentials
+
+Surer still, and it breaks.
+"""
+
+# %%
+sure = torch.tensor([[0.0, 0.0, 200.0]])
+-softmax(sure, 1)[0, 0].log()
+
+# %% [markdown]
+r"""
+The probability, $e^{-200}$, is 0 in float32, and its logarithm infinite. The
+true cost is 200. It could not be seen once the exponential had been taken, so
+do not take it: the logarithm of the quotient is a difference,
+
+$$-\ln p_y = \ln \sum_j e^{x_j} - x_y.$$
+
+The first term is the *log-sum-exp* of the row, a smooth stand-in for its
+maximum. The trick is the same: with $m$ the largest score, it is $m + \ln
+\sum_j e^{x_j - m}$.
+"""
+
+
+# %% The log of a sum of exponentials tags=["export"] module="nn.probability" earns="torch.logsumexp"
+def logsumexp(
+    input: Tensor, dim: int | tuple[int, ...], keepdim: bool = False
+) -> Tensor:
+    """A smooth maximum, log(sum(exp(input))) along `dim`."""
+    top = _top(input, dim)
+    top = top.where(top.isfinite(), 0)  # inf - inf would be no number
+    total = (input - top).exp().sum(dim, keepdim=True).log() + top
+    return total if keepdim else total.squeeze(dim)
+
+
+# %%
+logsumexp(sure, 1) - sure[:, 0], logsumexp(high, 1) - high[:, 0]
+
+# %% [markdown]
+r"""
+Where all the logarithms are wanted, not only one a row, subtract in the other
+order: first the maximum, which is exact, then the rest. Does the order matter?
+At scores near 10,000 neighbouring floats lie 0.001 apart, and rounding to them
+is felt:
+"""
+
+# %%
+far = torch.tensor([[10_000.0, 10_001.0]])
+(far - logsumexp(far, 1, keepdim=True))[0, 1].item(), -math.log1p(math.exp(-1))
+
+
+# %% Log-softmax tags=["export"] module="nn.probability" earns="torch.log_softmax torch.nn.functional.log_softmax"
+def log_softmax(
+    input: Tensor, dim: int, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Logarithms of the softmax along `dim`, of any shape."""
+    input = input if dtype is None else input.to(dtype)
+    shifted = input - _top(input, dim)
+    return shifted - shifted.exp().sum(dim, keepdim=True).log()
+
+
+# %%
+assert_close(log_softmax(far, 1)[0, 1].item(), -math.log1p(math.exp(-1)))
+assert_close(log_softmax(scores, 1), softmax(scores, 1).log())
+log_softmax(far, 1)
+
+# %% [markdown]
+r"""
+## Picking, weighting, ignoring
+
+Real labels have three complications. Some positions have none: the padding of a
+sentence, the unmarked pixels of a picture. They carry a label that says
+*ignore*, −100 by custom. Some classes count more than others, by a weight for
+each class. And labels may be laid out along further axes, such as one for each
+pixel: scores `(n, k, h, w)`, labels `(n, h, w)`.
+
+What they share is a weight for each label: 0 where it is ignored, else its
+class's. The mean is then a *weighted* mean.
+"""
+
+
+# %% How losses are reduced tags=["export"]
+"""Losses: one number, or one an example, that says how wrong it is."""
+
+
+def _mode(
+    size_average: bool | None, reduce: bool | None, reduction: str
+) -> str:
+    """The reduction, also from torch's two old flags."""
+    if size_average is None and reduce is None:
+        return reduction
+    if reduce is False:
+        return "none"
+    return "sum" if size_average is False else "mean"
+
+
+def _reduce(
+    losses: Tensor, reduction: str, weights: Tensor | None = None
+) -> Tensor:
+    """All losses, their sum, or their mean: a sum over the weights' sum."""
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return losses.sum()
+    if reduction != "mean":
+        raise ValueError(f'expected "none", "sum" or "mean", got {reduction!r}')
+    return losses.mean() if weights is None else losses.sum() / weights.sum()
+
+
+# %% What labels weigh tags=["export"]
+def _class_axis(input: Tensor, target: Tensor) -> int:
+    """1, or 0 for a single example; raise unless the labels fit the scores."""
+    axis = min(input.ndim, 2) - 1
+    expected = input.shape[:axis] + input.shape[axis + 1 :]
+    if input.ndim == 0 or target.shape != expected:
+        raise ValueError(
+            f"scores {(*input.shape,)} need labels {(*expected,)}, or "
+            f"probabilities {(*input.shape,)}, got {(*target.shape,)}"
+        )
+    return axis
+
+
+def _label_weights(
+    target: Tensor, weight: Tensor | None, ignore_index: int
+) -> Tensor:
+    """The weight of each label's class, 0 for the ignored."""
+    kept = target != ignore_index
+    return kept if weight is None else weight[target.where(kept, 0)] * kept
+
+
+# %% Negative log-likelihood tags=["export"] earns="torch.nn.functional.nll_loss"
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus the labels' log-probabilities: (n, k, ...), (n, ...) -> ()."""
+    axis = _class_axis(input, target)
+    if weight is not None and weight.shape != (input.shape[axis],):
+        shapes = f"{(*weight.shape,)} for scores {(*input.shape,)}"
+        raise ValueError(f"one weight for each class, got {shapes}")
+    weights = _label_weights(target, weight, ignore_index)
+    kept = target != ignore_index
+    index = target.where(kept, 0).long().unsqueeze(axis)
+    picked = input.gather(axis, index).squeeze(axis)
+    losses = (-picked * weights).where(kept, 0)  # 0 * inf is no number
+    return _reduce(losses, _mode(size_average, reduce, reduction), weights)
+
+
+# %%
+assert_close(nll_loss(log_softmax(scores, 1), labels), -picked.log().mean())
+with_gap = torch.tensor([0, -100])
+nll_loss(log_softmax(scores, 1), with_gap, reduction="none")
+
+# %% [markdown]
+r"""
+`gather` does along any axis what the two lists did for rows. The `where` at the
+end is no luxury: an ignored position may hold anything, and zero times infinity
+would put a NaN into the sum.
+
+## The gradient: what it says, minus what is true
+
+Before the whole is put together, its slope. For one example with the label $y$
+the loss is $L = \ln \sum_j e^{x_j} - x_y$. The derivative of the first term by
+$x_j$ is $e^{x_j} / \sum_i e^{x_i}$, which is the softmax again. The second
+contributes −1 at $j = y$ and nothing elsewhere:
+
+$$\frac{\partial L}{\partial x_j} = p_j - [j = y].$$
+
+The gradient is the probabilities minus a row with a 1 at the truth, a
+{term}`one-hot` row. Nothing has to be stored but what was said.
+"""
+
+
+# %%
+def cross_entropy_gradient(scores: Tensor, labels: Tensor) -> Tensor:
+    grad = softmax(scores, 1)
+    grad[torch.arange(len(labels)), labels] -= 1
+    return grad / len(labels)
+
+
+x = torch.randn(4, 10, dtype=torch.float64, requires_grad=True)
+y = torch.tensor([3, 7, 0, 3])
+nll_loss(log_softmax(x, 1), y).backward()
+
+# %%
+by_hand = cross_entropy_gradient(x.detach(), y)
+tried = numerical_gradient(lambda x: nll_loss(log_softmax(x, 1), y), x.detach())
+assert_close(by_hand, x.grad)
+assert_close(by_hand, tried)
+
+# %% alt="Two bar charts over ten digits. Left: the probabilities of one example whose label is 3; the digit 8 has the most. Right: the gradient, equal to the probabilities except at 3, where it is negative and as long as all the others together." tags=["hide-input"]
+example = torch.tensor([[0.1, 0.5, 0.2, 2.0, -0.5, 1.0, -1.0, 0.3, 2.4, 0.6]])
+figure, axes = plt.subplots(1, 2, figsize=(7, 2.4), sharex=True)
+axes[0].bar(range(10), softmax(example, 1)[0], color="C0")
+axes[0].set(xlabel="class", ylabel="probability", xticks=range(10))
+bars = cross_entropy_gradient(example, torch.tensor([3]))[0]
+colours = ["C1" if bar < 0 else "C0" for bar in bars]
+axes[1].bar(range(10), bars, color=colours)
+axes[1].axhline(0, color="0.5", lw=0.5)
+axes[1].set(xlabel="class", ylabel="gradient of the score")
+plt.show()
+
+# %% [markdown]
+r"""
+A step against it lifts the true score by what is missing to 1 and lowers each
+other in proportion to the belief in it. The parts cancel to a sum of 0, and the
+gradient fades only when the answer is right: a wrong answer given with
+certainty has a gradient near its maximum. Compare the squared error behind a
+sigmoid or softmax, whose slope contains $p(1-p)$ and dies exactly where the
+model is most wrong:
+"""
+
+# %%
+gap = torch.tensor([[-10.0, 0.0]], requires_grad=True)
+truth = torch.tensor([[1.0, 0.0]])
+((softmax(gap, 1) - truth) ** 2).sum().backward()
+gap.grad, cross_entropy_gradient(gap.detach(), torch.tensor([0]))
+
+# %% [markdown]
+r"""
+## Cross-entropy
+
+{term}`Cross-entropy` is what remains when the labels become probabilities
+themselves. For a target $q$ it is
+
+$$L = -\sum_j q_j \ln p_j,$$
+
+and with a one-hot $q$ only the term of the true class is left: the negative
+log-likelihood. So one function serves both kinds of targets. Labels take the
+fast way, since log-softmax and the picking have been earned and may run on
+torch's kernels from now on.
+
+One refinement acts on $q$. {term}`Label smoothing` ({cite:t}`szegedy2016`) does
+not ask for certainty: it takes a share $\varepsilon$ from the truth and spreads
+it over all classes, $q' = (1 - \varepsilon)\,q + \varepsilon / k$. The loss
+then is the same mixture of two losses.
+"""
+
+
+# %% Targets that are probabilities tags=["export"]
+def _soft_losses(
+    log_p: Tensor, target: Tensor, weight: Tensor | None
+) -> Tensor:
+    """Cross-entropy with probabilities: (n, k, ...) twice -> (n, ...)."""
+    axis = min(log_p.ndim, 2) - 1
+    if weight is not None:
+        places = (-1, *(1 for _ in log_p.shape[axis + 1 :]))
+        log_p = log_p * weight.view(places)
+    return -(log_p * target).sum(axis)
+
+
+def _smooth_loss(
+    log_p: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+) -> Tensor:
+    """What a uniform target costs at the labels' places."""
+    uniform = torch.ones_like(log_p) / log_p.shape[_class_axis(log_p, target)]
+    losses = _soft_losses(log_p, uniform, weight)
+    weights = _label_weights(target, weight, ignore_index)
+    return _reduce(losses.where(target != ignore_index, 0), reduction, weights)
+
+
+# %% Cross-entropy tags=["export"] earns="torch.nn.functional.cross_entropy"
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """How badly scores predict labels: (n, k, ...), (n, ...) -> ().
+
+    Also takes probabilities of the scores' shape as the target.
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing is in 0 to 1, got {label_smoothing}")
+    reduction = _mode(size_average, reduce, reduction)
+    log_p = torch.log_softmax(input, min(input.ndim, 2) - 1)
+    if target.shape == input.shape:
+        return _with_probabilities(
+            log_p, target, weight, ignore_index, reduction, label_smoothing
+        )
+    _class_axis(input, target)
+    options = {"ignore_index": ignore_index, "reduction": reduction}
+    loss = F.nll_loss(log_p, target, weight, **options)
+    if not label_smoothing:
+        return loss
+    smooth = _smooth_loss(log_p, target, weight, **options)
+    return (1 - label_smoothing) * loss + label_smoothing * smooth
+
+
+# %% The same with probabilities tags=["export"]
+def _with_probabilities(
+    log_p: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> Tensor:
+    if not target.is_floating_point():
+        raise ValueError(f"probabilities are floats, got {target.dtype}")
+    if ignore_index >= 0:
+        raise ValueError(
+            f"probabilities have no index {ignore_index} to ignore"
+        )
+    n_classes = log_p.shape[min(log_p.ndim, 2) - 1]
+    target = target * (1 - label_smoothing) + label_smoothing / n_classes
+    return _reduce(_soft_losses(log_p, target, weight), reduction)
+
+
+# %%
+hot = torch.eye(10, dtype=torch.float64)[y]
+assert_close(cross_entropy(x, y), nll_loss(log_softmax(x, 1), y))
+assert_close(cross_entropy(x, hot), cross_entropy(x, y))
+cross_entropy(x, y), cross_entropy(x, y, label_smoothing=0.1)
+
+# %% [markdown]
+r"""
+A target of the wrong shape is refused with both shapes, whichever was meant:
+"""
+
+# %%
+try:
+    cross_entropy(torch.zeros(4, 10), torch.tensor([3, 7, 0]))
+except (RuntimeError, ValueError) as error:
+    message = str(error)
+message
+
+# %% [markdown]
+r"""
+### What label smoothing does
+
+Let the true class lead the nine others by some gap. Without smoothing a larger
+lead is always better, and the weights grow for ever. With it there is a best
+lead, beyond which confidence costs.
+"""
+
+# %% alt="The loss against the lead of the true class among ten. Without smoothing it falls towards 0. With smoothing of 0.1 it has its lowest point at a lead of about 4.5 and rises again in a straight line; with 0.3 the lowest point lies earlier and higher." tags=["hide-input"]
+leads = torch.linspace(0, 12, 200)
+rows = torch.zeros(200, 10)
+rows[:, 0] = leads
+zeros = torch.zeros(200, dtype=torch.long)
+for i, eps in enumerate([0.0, 0.1, 0.3]):
+    costs = cross_entropy(rows, zeros, label_smoothing=eps, reduction="none")
+    plt.plot(leads, costs, color=f"C{i}", label=f"smoothing {eps}")
+plt.xlabel("lead of the true class")
+plt.ylabel("loss")
+plt.legend()
+plt.show()
+
+# %%
+costs = cross_entropy(rows, zeros, label_smoothing=0.1, reduction="none")
+best_lead = leads[costs.argmin()].item()
+assert_close(best_lead, math.log(0.91 / 0.01), rtol=0.02)
+best_lead
+
+# %% [markdown]
+r"""
+The best lead is where the softmax equals the smoothed target, $\ln(0.91 / 0.01)
+= 4.51$.
+
+### What class weights do
+
+Nine hundred healthy, a hundred ill, one measurement that overlaps. Fitted as
+they are, the probability of *ill* passes a half only far to the right: guessing
+*healthy* is cheap. A weight of 9 on the rare class makes both classes cost the
+same in total, and moves the boundary to where they are equally likely *per
+class*.
+"""
+
+# %%
+torch.manual_seed(0)
+value = torch.cat([torch.randn(900), torch.randn(100) + 2])
+ill = torch.tensor([0] * 900 + [1] * 100)
+
+
+def boundary(weight: Tensor | None) -> tuple[Tensor, float]:
+    """A line's two numbers, and where its probability is a half."""
+    line = torch.zeros(2, requires_grad=True)
+    for _ in range(200):
+        score = line[0] * value + line[1]
+        both = torch.stack([torch.zeros_like(score), score], 1)
+        cross_entropy(both, ill, weight).backward()
+        line.data -= 2 * line.grad
+        line.grad = None
+    return line.detach(), (-line[1] / line[0]).item()
+
+
+plain, plain_at = boundary(None)
+weighted, weighted_at = boundary(torch.tensor([1.0, 9.0]))
+plain_at, weighted_at
+
+# %% alt="Histograms of a common and a rare class that overlap, and two rising curves, the fitted probability of the rare one. With weights the curve crosses a half near 1, midway between the classes; without, near 2." tags=["hide-input"]
+grid = torch.linspace(-3, 5, 200)
+bins = torch.linspace(-3, 5, 33).tolist()
+plt.hist(value[ill == 0].tolist(), bins, color="0.5", alpha=0.4, density=True)
+plt.hist(value[ill == 1].tolist(), bins, color="C2", alpha=0.4, density=True)
+for i, (name, line) in enumerate(
+    {"plain": plain, "weighted": weighted}.items()
+):
+    score = line[0] * grid + line[1]
+    both = torch.stack([torch.zeros_like(score), score], 1)
+    plt.plot(grid, softmax(both, 1)[:, 1], color=f"C{i}", label=name)
+plt.xlabel("measurement")
+plt.ylabel("density, probability of ill")
+plt.legend()
+plt.show()
+
+# %%
+assert abs(weighted_at - 1) < 0.2 and plain_at > weighted_at + 0.6
+
+# %% [markdown]
+r"""
+The weights buy the rare class's recall with false alarms. They do not improve
+the model: the two curves are nearly the same line, shifted by $\ln 9$.
+
+## What the shortcuts save
+
+Probability, logarithm, picking: as written at the start. Against it the
+log-sum-exp of each row minus one score, and ours. All with their gradients, for
+50,000 rows of ten, relative to torch's own, in one run.
+"""
+
+# %% tags=["hide-input", "reference"]
+from statistics import median
+from timeit import Timer
+
+
+def by_definition(x: Tensor, y: Tensor) -> Tensor:
+    powers = x.exp()
+    p = powers / powers.sum(1, keepdim=True)
+    return -p[torch.arange(len(y)), y].log().mean()
+
+
+def by_logsumexp(x: Tensor, y: Tensor) -> Tensor:
+    return (torch.logsumexp(x, 1) - x.gather(1, y[:, None])[:, 0]).mean()
+
+
+def ratios(n: int, functions: dict[str, Callable]) -> dict[str, float]:
+    x, y = torch.randn(n, 10, requires_grad=True), torch.randint(10, (n,))
+    timers = {
+        name: Timer(lambda f=f: f(x, y).backward())
+        for name, f in functions.items()
+    }
+    turns = [{k: t.timeit(1) for k, t in timers.items()} for _ in range(15)]
+    return {k: median(t[k] / t["torch"] for t in turns) for k in timers}
+
+
+versions = {
+    "by definition": by_definition,
+    "log-sum-exp": by_logsumexp,
+    "cross_entropy": cross_entropy,
+    "torch": F.cross_entropy,
+}
+speed = ratios(50_000, versions)
+{name: round(ratio, 2) for name, ratio in speed.items()}
+
+# %%
+assert speed["by definition"] > 1.2 * speed["cross_entropy"]
+
+# %% [markdown]
+r"""
+Each operation on 50,000 × 10 numbers is a walk through memory, forwards and
+again backwards. The definition walks most often. The fused log-softmax does
+maximum, exponential, sum and logarithm in one visit, and its backward is the
+formula above in another.
+
+## Two classes, and none
+
+With two classes only the difference of the scores matters, so one may be fixed
+at 0: the other, $x$, is a *logit*. The probability of the second class is the
+sigmoid $1 / (1 + e^{-x})$, and its logarithm needs the same care: $e^{1000}$
+must not appear.
+"""
+
+
+# %% The logarithm of the sigmoid tags=["export"] module="nn.probability" earns="torch.nn.functional.logsigmoid"
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(1 / (1 + exp(-input))), whatever the shape and size."""
+    smaller = input / 2 - input.abs() / 2  # min(input, 0), slope 1/2 at 0
+    return smaller - (-input.abs()).exp().log1p()
+
+
+# %%
+two = torch.tensor([[0.0, 1.5], [0.0, -1000.0], [0.0, 1000.0]])
+assert_close(logsigmoid(two[:, 1]), log_softmax(two, 1)[:, 1])
+logsigmoid(two[:, 1])
+
+# %% [markdown]
+r"""
+Binary cross-entropy is cross-entropy with the target's two probabilities $t$
+and $1 - t$. It is used for one question with two answers, and for many such
+questions at once, where a picture may show a cat *and* a dog. `pos_weight` is
+the class weight of *yes*. Since $\ln(1 - p) = \ln p - x$, one logarithm does
+for both.
+"""
+
+
+# %% Shapes must agree tags=["export"]
+def _check_shapes(input: Tensor, target: Tensor) -> None:
+    if input.shape != target.shape:
+        shapes = f"{(*input.shape,)} and target {(*target.shape,)}"
+        raise ValueError(f"expected one shape, got input {shapes}")
+
+
+# %% Binary cross-entropy tags=["export"] earns="torch.nn.functional.binary_cross_entropy_with_logits"
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """Cross-entropy of yes or no, from one score each: any shape -> ()."""
+    _check_shapes(input, target)
+    yes = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
+    losses = (1 - target) * input - yes * F.logsigmoid(input)
+    losses = losses if weight is None else losses * weight
+    return _reduce(losses, _mode(size_average, reduce, reduction))
+
+
+# %%
+logits, answers = two[:, 1], torch.tensor([1, 0, 1])
+assert_close(
+    binary_cross_entropy_with_logits(logits, answers.float()),
+    cross_entropy(two, answers),
+)
+
+# %% [markdown]
+r"""
+Where the target is a quantity there are no classes at all. The mean squared
+error grows with the square, so that one outlier can outweigh a hundred good
+points; the mean absolute error does not, but its slope is ±1 right up to the
+minimum, so a descent never settles. The *smooth L1* is a parabola within
+$\pm\beta$ and straight lines outside: the best of both.
+
+Shapes must agree here. Torch broadcasts a column against a row with a warning;
+{doc}`/2_backward/3_backward` has shown what comes of it.
+"""
+
+
+# %% Squared and absolute errors tags=["export"]
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """Squared differences, (...), (...) -> () or (...)."""
+    losses = _errors(input, target, weight) ** 2
+    losses = losses if weight is None else losses * weight
+    return _reduce(losses, _mode(size_average, reduce, reduction), weight)
+
+
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """Absolute differences, (...), (...) -> () or (...)."""
+    losses = _errors(input, target, weight).abs()
+    losses = losses if weight is None else losses * weight
+    return _reduce(losses, _mode(size_average, reduce, reduction), weight)
+
+
+def _errors(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    _check_shapes(input, target)
+    if weight is not None:
+        _check_shapes(input, weight)
+    return input - target
+
+
+# %% Smooth L1 tags=["export"] earns="torch.nn.functional.smooth_l1_loss"
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    """Squared within `beta`, absolute beyond: (...), (...) -> () or (...)."""
+    if beta < 0:
+        raise ValueError(f"beta is not negative, got {beta}")
+    reduction = _mode(size_average, reduce, reduction)
+    if beta == 0:
+        return l1_loss(input, target, reduction=reduction)
+    _check_shapes(input, target)
+    errors = (input - target).abs()
+    losses = torch.where(
+        errors < beta, errors**2 / (2 * beta), errors - beta / 2
+    )
+    return _reduce(losses, reduction)
+
+
+# %% alt="Three losses against the error. The squared one is a parabola that leaves the picture; the absolute one has a corner at 0; the smooth one is round at 0 and runs parallel to the absolute one outside." tags=["hide-input"]
+errors = torch.linspace(-3, 3, 201)
+shapes = {"squared": mse_loss, "absolute": l1_loss, "smooth L1": smooth_l1_loss}
+for i, (name, loss) in enumerate(shapes.items()):
+    values = loss(errors, torch.zeros(201), reduction="none")
+    plt.plot(errors, values, color=f"C{i}", label=name)
+plt.ylim(0, 4)
+plt.xlabel("error")
+plt.ylabel("loss")
+plt.legend()
+plt.show()
+
+# %% [markdown]
+r"""
+The definitions take three kernels where torch's have one; the ledger shows the
+ratios. As modules the losses hold their settings, and class weights are
+buffers: they move with the module to its device.
+"""
+
+
+# %% Losses that hold settings tags=["export"] earns="torch.nn.MSELoss torch.nn.L1Loss"
+class _Loss(Module):
+    """What every loss holds: how it is reduced."""
+
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ):
+        self.reduction = _mode(size_average, reduce, reduction)
+
+
+class MSELoss(_Loss):
+    """The mean squared error, as a module."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Two of one shape -> ()."""
+        return mse_loss(input, target, reduction=self.reduction)
+
+
+class L1Loss(_Loss):
+    """The mean absolute error, as a module."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Two of one shape -> ()."""
+        return l1_loss(input, target, reduction=self.reduction)
+
+
+# %% tags=["export"] earns="torch.nn.SmoothL1Loss torch.nn.BCEWithLogitsLoss"
+class SmoothL1Loss(_Loss):
+    """Squared within `beta`, absolute beyond, as a module."""
+
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        beta: float = 1.0,
+    ):
+        super().__init__(size_average, reduce, reduction)
+        self.beta = beta
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Two of one shape -> ()."""
+        options = {"reduction": self.reduction, "beta": self.beta}
+        return smooth_l1_loss(input, target, **options)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """Binary cross-entropy from scores, as a module."""
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        pos_weight: Tensor | None = None,
+    ):
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Two of one shape -> ()."""
+        return binary_cross_entropy_with_logits(
+            input,
+            target,
+            self.weight,
+            reduction=self.reduction,
+            pos_weight=self.pos_weight,
+        )
+
+
+# %% tags=["export"] earns="torch.nn.NLLLoss torch.nn.CrossEntropyLoss"
+class NLLLoss(_Loss):
+    """Negative log-likelihood of log-probabilities, as a module."""
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ):
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+
+    def _options(self) -> dict:
+        names = ("weight", "ignore_index", "reduction")
+        return {name: getattr(self, name) for name in names}
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """(n, k, ...), (n, ...) -> ()."""
+        return nll_loss(input, target, **self._options())
+
+
+class CrossEntropyLoss(NLLLoss):
+    """Cross-entropy of scores, as a module."""
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ):
+        super().__init__(weight, size_average, ignore_index, reduce, reduction)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """(n, k, ...), (n, ...) or probabilities -> ()."""
+        smoothing = self.label_smoothing
+        options = {**self._options(), "label_smoothing": smoothing}
+        return cross_entropy(input, target, **options)
+
+
+# %% [markdown]
+r"""
+## The loop
+
+Everything a training run needs now exists: layers, gradients, a loss. All ten
+digits, the network of the sources (784-50-10), batches of 64. The data are
+split as theirs: 50,000 images to train on, the training set's other 10,000 to
+measure with.
+"""
+
+# %%
+images, digits = mnist()
+pixels = images.view(-1, 784).float() / 255
+x_train, x_valid = pixels[:50_000], pixels[50_000:]
+y_train, y_valid = digits[:50_000], digits[50_000:]
+x_train.shape, x_valid.shape
+
+
+# %%
+def make_model(seed: int) -> Sequential:
+    torch.manual_seed(seed)
+    return Sequential(Linear(784, 50), ReLU(), Linear(50, 10))
+
+
+def train_epoch(model: Module, loss_func: Callable, lr: float) -> list[float]:
+    losses = []
+    for rows in torch.randperm(len(x_train)).split(64):
+        loss = loss_func(model(x_train[rows]), y_train[rows])
+        loss.backward()
+        with torch.no_grad():
+            for param in model.parameters():
+                param -= lr * param.grad
+        model.zero_grad()
+        losses.append(loss.item())
+    return losses
+
+
+# %% [markdown]
+r"""
+Five lines make a step, and every training loop in the world is these five:
+**predict, measure, differentiate, step, forget the gradients**. The order has
+one freedom: forgetting may come anywhere between the step and the next
+`backward`.
+"""
+
+# %%
+model = make_model(0)
+losses = train_epoch(model, cross_entropy, lr=0.5)
+losses += train_epoch(model, cross_entropy, lr=0.5)
+losses[0], sum(losses[-100:]) / 100
+
+# %% alt="The loss of each batch over two epochs, smoothed: it starts at 2.3, guessing, drops below 0.5 within a hundred batches and falls slowly to about 0.12." tags=["hide-input"]
+curve = torch.tensor(losses)[: len(losses) // 23 * 23].view(-1, 23).mean(1)
+plt.semilogy(torch.arange(len(curve)) * 23, curve)
+plt.axhline(math.log(10), color="0.5", ls="--")
+plt.xlabel("batch")
+plt.ylabel("loss")
+plt.show()
+
+# %%
+with torch.no_grad():
+    right = accuracy(model(x_valid).argmax(1), y_valid)
+assert abs(losses[0] - math.log(10)) < 0.2
+assert right > 0.95
+right
+
+# %% [markdown]
+r"""
+The first batch costs what guessing costs. If it does not, something is wrong
+before training has begun: scores too large, or labels that do not belong to the
+pictures.
+
+## Batches of unequal size
+
+A model that is too large for the validation set at once is validated in
+batches, and the last is short. With 10,000 images in batches of 64 it holds
+16. The mean of the batches' accuracies then counts these 16 as much as any 64.
+    Weigh each by its size:
+"""
+
+
+# %%
+def validate(model: Module, x: Tensor, y: Tensor, size: int) -> Tensor:
+    """Accuracy over all examples, however they are cut into batches."""
+    total = torch.zeros(())
+    with torch.no_grad():
+        for xs, ys in zip(x.split(size), y.split(size), strict=True):
+            total += accuracy(model(xs).argmax(1), ys) * len(ys)
+    return total / len(y)
+
+
+sizes = {size: validate(model, x_valid, y_valid, size) for size in (64, 999)}
+for value in sizes.values():
+    assert_close(value, right, rtol=1e-6)
+sizes
+
+# %% [markdown]
+r"""
+The same holds for the loss: `reduction="mean"` is a mean over *its* batch. With
+`ignore_index` or class weights the right weight is not even the batch's size
+but the sum of its labels' weights.
+
+## What is cross-entropy worth?
+
+The classes could also be learned as numbers: squared error against one-hot
+targets, straight from the scores. And label smoothing is in every recipe. Are
+they better or worse on this network? To be fair each gets its own learning
+rate, the best of five on the validation images; then the test images decide,
+five seeds each, three epochs.
+"""
+
+
+# %%
+def squared(scores: Tensor, labels: Tensor) -> Tensor:
+    return mse_loss(scores, torch.eye(10)[labels])
+
+
+def smoothed(scores: Tensor, labels: Tensor) -> Tensor:
+    return cross_entropy(scores, labels, label_smoothing=0.1)
+
+
+CONTEST = {
+    "cross-entropy": cross_entropy,
+    "label smoothing": smoothed,
+    "squared error": squared,
+}
+
+
+# %% Five learning rates for each loss tags=["record"] record="worth"
+def worth(seed: int) -> dict[str, float]:
+    """Test accuracy after three epochs, each loss at its best rate."""
+    x_test, y_test = mnist(train=False)
+    x_test = x_test.view(-1, 784).float() / 255
+    results = {}
+    for name, loss_func in CONTEST.items():
+        best = (0.0, 0.0)
+        for lr in (0.1, 0.2, 0.5, 1.0, 2.0):
+            model = make_model(seed)
+            for _ in range(3):
+                train_epoch(model, loss_func, lr)
+            valid = validate(model, x_valid, y_valid, 10_000).item()
+            test = validate(model, x_test, y_test, 10_000).item()
+            best = max(best, (valid, test))
+        results[name] = best[1]
+    return results
+
+
+# %% [markdown]
+r"""
+Cross-entropy {record}`worth.cross-entropy:.1%`, with label smoothing
+{record}`worth.label smoothing:.1%`, squared error
+{record}`worth.squared error:.1%`. Against squared error, cross-entropy is worth about a point and a
+half after three epochs, and it wins on every seed. Label smoothing is worth
+nothing that five seeds could show here: the gain is smaller than the deviation
+from seed to seed, and on one seed it lost.
+
+## What we built
+
+* `softmax`, `log_softmax`, `logsumexp`, `logsigmoid` (`nn.probability`): from
+  scores to probabilities without overflow.
+* `cross_entropy`, `nll_loss`, `binary_cross_entropy_with_logits`, `mse_loss`,
+  `l1_loss`, `smooth_l1_loss` (`nn.loss`): torch's arguments and numbers, and
+  errors that show both shapes.
+* `CrossEntropyLoss`, `NLLLoss`, `BCEWithLogitsLoss`, `MSELoss`, `L1Loss`,
+  `SmoothL1Loss` (`nn.loss`): the same as modules.
+* A loop of five lines, which {doc}`/3_training/3_learner` turns into something
+  that can be watched, stopped and resumed.
+
+## Questions
+
+:::{dropdown} Why are the largest scores subtracted before the exponential?
+The softmax depends on differences only, so the shift changes nothing, and the
+largest power becomes 1 instead of infinity.
+:::
+
+:::{dropdown} Why may the network end in a linear layer, without a softmax?
+The loss contains it. A softmax in the network as well would be taken twice: the
+scores would lie between 0 and 1, and the best possible loss with ten classes
+would be 1.46.
+:::
+
+:::{dropdown} What loss does an untrained classifier of k classes have?
+About $\ln k$, if its scores are small: it gives each class the probability
+$1/k$.
+:::
+
+:::{dropdown} Why is the gradient of cross-entropy large where the squared error's, behind a softmax, is nearly zero?
+Softmax minus one-hot is near 1 for a sure and wrong answer. The squared error's
+gradient has a further factor from the softmax's own slope, $p(1-p)$, which
+vanishes there.
+:::
+
+:::{dropdown} With weights, what does reduction="mean" divide by?
+By the sum of the labels' weights, not by their number; ignored labels weigh 0.
+With probabilities as targets it is the number of examples.
+:::
+
+:::{dropdown} Can the loss be lowered for ever?
+With hard labels yes, by scaling the scores, once all are right. With label
+smoothing no: the lead that fits the smoothed target is the best.
+:::
+
+## Exercises
+
+**1.** The mean of means. Ten images, eight in the first batch and two in the
+second; the model gets the second batch wrong and the first right. What do both
+ways of averaging say?
+"""
+
+# %% tags=["solution"]
+batch_accuracies, batch_sizes = torch.tensor([1.0, 0.0]), torch.tensor([8, 2])
+mean_of_means = batch_accuracies.mean()
+weighted_mean = (batch_accuracies * batch_sizes).sum() / batch_sizes.sum()
+assert_close(mean_of_means.item(), 0.5)
+assert_close(weighted_mean.item(), 0.8)
+
+# %% [markdown]
+r"""
+**2.** One source's loop writes `loss.requres_grad = True`; another's solution
+writes `p -= p.gradient * lr` and `p.gradient.zer_()`. Each is misspelt. Which
+of the slips raises an error, which is silent, and what does the silent one do?
+"""
+
+# %% tags=["solution"]
+param = torch.ones(2).requires_grad_()
+loss = (param**2).sum()
+loss.requres_grad = True  # a new attribute of any name: Python allows it
+loss.backward()
+assert_close(param.grad, torch.tensor([2.0, 2.0]))  # and nothing was missing
+try:
+    param.gradient
+except AttributeError as error:
+    assert "gradient" in str(error)
+else:
+    raise AssertionError("a misspelt attribute that is read must raise")
+
+# %% [markdown]
+r"""
+**3.** Show that a network trained with two outputs and cross-entropy, and one
+trained with the difference of these outputs and binary cross-entropy, get the
+same gradient for the difference.
+"""
+
+# %% tags=["solution"]
+pair = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
+yes = torch.tensor([0, 1, 1, 0, 1, 0])
+cross_entropy(pair, yes).backward()
+lead = (pair[:, 1] - pair[:, 0]).detach().requires_grad_()
+binary_cross_entropy_with_logits(lead, yes.double()).backward()
+assert_close(pair.grad[:, 1], lead.grad)
+assert_close(pair.grad[:, 0], -lead.grad)
+
+# %% [markdown]
+r"""
+**4.** Training one class as two: what is the smallest cross-entropy that a
+softmax *inside* the network, taken by mistake before the loss, can reach with
+ten classes? Check the number in the answer above.
+"""
+
+# %% tags=["solution"]
+perfect = torch.eye(10)  # the most certain probabilities, taken as scores
+lowest = cross_entropy(perfect, torch.arange(10)).item()
+assert_close(lowest, math.log(math.e + 9) - 1)
+assert_close(lowest, 1.46, rtol=2e-3)
+
+# %% [markdown]
+r"""
+The loop shuffled the rows and cut them by itself. The next chapter,
+{doc}`/3_training/2_data`, makes that a part of its own.
+"""

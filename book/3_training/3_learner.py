@@ -1,0 +1,2039 @@
+# %% [markdown] module="training.learner"
+r"""
+# Learner and callbacks
+
+A training loop has six lines, and everybody rewrites them: for a progress bar,
+a schedule, gradient clipping, a second metric, a checkpoint. After a year there
+are thirty loops, each with its own bug. **What changes between two training
+runs, and where should it live?**
+
+The answer of this chapter: the loop is written once and says aloud where it is.
+Everything that changes listens.
+
+| name | meaning |
+| --- | --- |
+| event | a named place in the loop, such as `after_loss` |
+| callback | an object with methods named after events |
+| level | batch, training, validation, epoch, fit: each holds the one before it |
+| step | one update of the weights |
+"""
+
+# %%
+import hashlib
+import json
+import math
+import operator
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import (
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Sized,
+)
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import safetensors.torch
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from groundup.data.collate import to_device
+from groundup.data.fast import TensorLoader
+from groundup.data.resume import Resumable, random_state, set_random_state
+from groundup.datasets import mnist
+from groundup.nn.activation import ReLU
+from groundup.nn.container import Sequential
+from groundup.nn.linear import Linear
+from groundup.nn.loss import cross_entropy
+from groundup.testing import assert_close, assert_equal
+
+# %% [markdown]
+r"""
+## The bare loop
+
+The task is MNIST, ten digits, with the small network of part 2. The last 10,000
+training images are for validation. To keep this page quick we train on the
+first 10,000. A batch is too small to be worth two threads.
+"""
+
+# %%
+torch.set_num_threads(1)
+images, digits = mnist()
+x, y = images.view(-1, 784).float() / 255, digits
+train = TensorLoader(x[:10_000], y[:10_000], batch_size=64, shuffle=True)
+valid = TensorLoader(x[50_000:], y[50_000:], batch_size=512)
+
+
+def network(seed: int = 0) -> Sequential:
+    torch.manual_seed(seed)
+    return Sequential(Linear(784, 50), ReLU(), Linear(50, 10))
+
+
+# %% Borrowed steps loans="torch.optim.SGD torch.optim.Adam" repaid="3_training/6_optim"
+from torch.optim import SGD
+
+model = network()
+optimizer = SGD(model.parameters(), lr=0.1)
+for input, target in train:
+    loss = cross_entropy(model(input), target)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+loss.item()
+
+# %% [markdown]
+r"""
+Now change something. To clip gradients, put a line before `step`. To log the
+loss, a list before the loop and a line in it. To stop early: a second loop for
+validation, a variable for the best value, a `break`. To go on after a crash:
+lines in five places. Each change is small, and belongs to one purpose, but is
+spread over the loop. Two changes that were written apart do not fit together:
+whose loop is it?
+
+So turn it round. The loop stays, and calls by name at each place where somebody
+might want to do something. Those names are the *events*. What belongs to one
+purpose lives in one object, a {term}`callback`, with a method for each event it
+needs.
+
+## Events and cancelling
+
+Two rules make callbacks dependable:
+
+* every `before_x` is followed by exactly one of `after_x`, when `x` is
+  complete, and `after_cancel_x`, when it is not, whatever the reason: somebody
+  cancelled it, an error came, or Ctrl-C;
+* to cancel is to raise an exception, since that is what leaves nested loops at
+  once. Each level catches its own.
+"""
+
+# %% Events tags=["export"] module="training.callback"
+"""What a training run tells, to whom, and how it is stopped."""
+
+LEVELS = ("batch", "training", "validation", "epoch", "fit")
+EVENTS = frozenset(
+    [f"{when}_{level}" for level in LEVELS for when in ("before", "after")]
+    + [f"after_cancel_{level}" for level in LEVELS]
+    + ["after_predict", "after_loss", "before_step", "after_step"]
+)
+
+
+class Cancel(Exception):
+    """Leaves a level of the loop; raise one of those below."""
+
+
+class CancelBatch(Cancel):
+    """Leaves the rest of this batch out; gradients stay as they are."""
+
+
+class CancelTraining(Cancel):
+    """Leaves the other training batches of this epoch out."""
+
+
+class CancelValidation(Cancel):
+    """Leaves the other validation batches out; metrics are of those seen."""
+
+
+class CancelEpoch(Cancel):
+    """Leaves the rest of the epoch out, its validation too."""
+
+
+class CancelFit(Cancel):
+    """Ends the training."""
+
+
+# %% [markdown]
+r"""
+What may a callback read and change? That is a contract, so it is written down,
+as the fields of a class. `Run` is the state of a training run; the learner will
+be a `Run` that can move.
+"""
+
+
+# %% What is current tags=["export"] module="training.callback"
+class Run:
+    """What is current while a learner trains: callbacks read and change it."""
+
+    model: Any
+    optimizer: Any
+    train: Iterable  # the batches of an epoch
+    valid: Iterable | None
+    loader: Iterable  # the batches of this epoch, `train` unless changed
+    batch: Any  # what the loader gave
+    input: Any
+    target: Any
+    prediction: Any
+    loss: Tensor
+    training: bool = False  # or validation
+    batch_idx: int = 0  # this batch's place in the loader, from 0
+    first_batch: int = 0  # where the epoch begins: not 0 after a resume
+    step: int = 0  # updates of the weights so far
+    epoch: int = 0  # epochs completed so far, over all fits
+    start_epoch: int = 0  # where this fit began
+    stop_epoch: int = 0  # where it ends; lower it to stop early
+    fits: int = 0  # calls of `fit` so far
+    results: Mapping[str, float]  # of the last validation
+    active: Sequence["Callback"] = ()  # those of this fit, in order
+
+    @property
+    def place(self) -> str:
+        """Where the run is, for messages."""
+        kind = "" if self.training else "validation "
+        return f"epoch {self.epoch}, {kind}batch {self.batch_idx}"
+
+    def __getitem__(self, kind: type) -> Any:
+        """The callback of a class: `learn[Recorder]`."""
+        for callback in self.active:
+            if isinstance(callback, kind):
+                return callback
+        held = [type(callback).__name__ for callback in self.active]
+        raise KeyError(f"no {kind.__name__} among the callbacks {held}")
+
+
+# %% A callback tags=["export"] module="training.callback"
+class Callback:
+    """Methods named after events, each called with the run.
+
+    Lower `order` is called first. What `state_dict` returns is saved in
+    checkpoints: tensors, numbers and text in lists, tuples and dicts.
+    """
+
+    order: int = 0
+
+    def __init_subclass__(cls) -> None:
+        for name in vars(cls):
+            if name.startswith(("before_", "after_")) and name not in EVENTS:
+                listed = ", ".join(sorted(EVENTS))
+                raise TypeError(
+                    f"{cls.__name__}.{name}: no such event; events are {listed}"
+                )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs of this callback."""
+        return {}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+
+
+# %% [markdown]
+r"""
+A misspelt method would never be called, and nobody would notice. So the class
+refuses it when it is defined:
+"""
+
+# %%
+try:
+
+    class Misspelt(Callback):
+        def after_bacth(self, run: Run) -> None: ...
+
+except TypeError as error:
+    message = str(error)
+message
+
+# %% [markdown]
+r"""
+## Metrics that are right
+
+The loop validates, so it needs metrics, and the usual way to get them is wrong.
+Batches differ in size, and the mean of batch means gives ten images in a last
+batch the say of five hundred. Some metrics are not means at all: the
+correlation over an epoch has nothing to do with the mean of the batches'
+correlations. So there are three kinds.
+"""
+
+
+# %% A metric tags=["export"] module="training.metrics"
+"""Numbers over an epoch, right also when its batches are of unequal size."""
+
+
+class Metric:
+    """A number over an epoch, from its batches; fill in the three methods."""
+
+    name: str
+
+    def reset(self) -> None:
+        """Forget everything seen."""
+        raise NotImplementedError
+
+    def update(self, prediction: Any, target: Any) -> None:
+        """See another batch."""
+        raise NotImplementedError
+
+    def compute(self) -> float:
+        """The number over everything seen; NaN if that is nothing."""
+        raise NotImplementedError
+
+
+class Mean(Metric):
+    """The mean over examples of a function that returns a batch's mean."""
+
+    def __init__(self, function: Callable, name: str | None = None):
+        self.function = function
+        self.name = name or getattr(function, "__name__", str(function))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything seen."""
+        self.values, self.counts = [], []
+
+    def add(self, value: Tensor | float, count: int) -> None:
+        """See a mean of `count` examples."""
+        tensor = isinstance(value, Tensor)
+        self.values.append(value.detach() if tensor else value)
+        self.counts.append(count)
+
+    def update(self, prediction: Any, target: Any) -> None:
+        """See another batch."""
+        self.add(self.function(prediction, target), len(target))
+
+    def compute(self) -> float:
+        """The mean over all examples, in double precision."""
+        return weighted_mean(self.values, self.counts)
+
+
+# %% The other kinds tags=["export"] module="training.metrics"
+def weighted_mean(values: Sequence, counts: Sequence[int]) -> float:
+    """The mean of means of `counts` examples; NaN if there are none."""
+    total = sum(counts)
+    products = map(operator.mul, floats(values), counts)
+    return math.fsum(products) / total if total else math.nan
+
+
+def floats(values: Sequence[Tensor | float]) -> list[float]:
+    """Values as numbers, with one transfer for all that are on a device."""
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    read = iter(torch.stack(tensors).tolist() if tensors else ())
+    return [
+        next(read) if isinstance(value, Tensor) else float(value)
+        for value in values
+    ]
+
+
+class Accuracy(Mean):
+    """The share of labels whose score is the highest: (n, k, ...), (n, ...)."""
+
+    def __init__(self, name: str = "accuracy"):
+        super().__init__(None, name)
+
+    def update(self, prediction: Tensor, target: Tensor) -> None:
+        """See another batch."""
+        right = prediction.argmax(1) == target
+        self.add(right.double().mean(), target.numel())
+
+
+class Whole(Mean):
+    """A function of all predictions and targets of the epoch at once."""
+
+    def reset(self) -> None:
+        """Forget everything seen."""
+        self.predictions, self.targets = [], []
+
+    def update(self, prediction: Tensor, target: Tensor) -> None:
+        """Keep another batch."""
+        self.predictions.append(prediction.detach())
+        self.targets.append(target)
+
+    def compute(self) -> float:
+        """The function of everything seen, joined."""
+        if not self.targets:
+            return math.nan
+        joined = torch.cat(self.predictions), torch.cat(self.targets)
+        return float(self.function(*joined))
+
+
+def as_metric(metric: Metric | Callable) -> Metric:
+    """A metric as it is, a function as a `Mean`."""
+    return metric if isinstance(metric, Metric) else Mean(metric)
+
+
+# %% [markdown]
+r"""
+Nothing is read from the device before the end: `add` keeps tensors, so a GPU
+need not stop for a number that nobody looks at yet. Nine right and one wrong,
+in batches of nine and one:
+"""
+
+# %%
+right, wrong = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+metric = Accuracy()
+metric.update(right.expand(9, 2), torch.zeros(9, dtype=torch.int64))
+metric.update(wrong, torch.zeros(1, dtype=torch.int64))
+assert_close(metric.compute(), 0.9)
+mean_of_means = (1.0 + 0.0) / 2
+metric.compute(), mean_of_means
+
+
+# %% [markdown]
+r"""
+## The learner
+
+Now the loop, in full. `_level` is the first rule in code. All levels go through
+it, from the batch to the fit. The handlers of each event are looked up once a
+fit, so an event that nobody listens to costs a walk over an empty list.
+"""
+
+
+# %% Levels tags=["export"]
+"""The training loop: five levels, and an event at every place in it."""
+
+
+class _Levels(Run):
+    """Calls the callbacks, at the levels of a loop."""
+
+    _handlers: Mapping[str, Sequence[Callable]]
+
+    def _resolve(self, callbacks: Sequence[Callback]) -> None:
+        """Find each event's handlers, in order."""
+        self.active = sorted(callbacks, key=lambda each: each.order)
+        self._handlers = {
+            event: [getattr(c, event) for c in self.active if hasattr(c, event)]
+            for event in EVENTS
+        }
+
+    def _call(self, event: str) -> None:
+        for handle in self._handlers[event]:
+            handle(self)
+
+    def _level(
+        self, name: str, cancel: type, body: Callable, *args: Any
+    ) -> None:
+        """`before`, the body, then either `after` or `after_cancel`."""
+        try:
+            self._call(f"before_{name}")
+            body(*args)
+        except BaseException as error:
+            self._call(f"after_cancel_{name}")
+            if not isinstance(error, cancel):
+                raise
+        else:
+            self._call(f"after_{name}")
+
+    def _batches(self, loader: Iterable, first: int, body: Callable) -> None:
+        for self.batch_idx, self.batch in enumerate(loader, first):
+            self.input, self.target = self.batch
+            self._level("batch", CancelBatch, body)
+
+
+# %% [markdown]
+r"""
+Inside the levels stands the bare loop again, in `_train_batch`. Validation
+shares its first half.
+"""
+
+
+# %% The loop tags=["export"]
+class _Loop(_Levels):
+    """What happens in a fit."""
+
+    loss_function: Callable
+    metrics: Sequence[Metric]
+
+    def _fit(self) -> None:
+        while self.epoch < self.stop_epoch:
+            self.first_batch, self.loader = 0, self.train
+            self._level("epoch", CancelEpoch, self._epoch)
+            self.epoch += 1
+
+    def _epoch(self) -> None:
+        self.training = True
+        self.model.train()
+        self._level("training", CancelTraining, self._train)
+        if self.valid is not None:
+            self.results = self._evaluate(self.valid)
+
+    def _train(self) -> None:
+        self._batches(self.loader, self.first_batch, self._train_batch)
+
+    def _train_batch(self) -> None:
+        self._forward()
+        self.loss.backward()
+        self._call("before_step")
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        self._call("after_step")
+
+    def _forward(self) -> None:
+        self.prediction = self.model(self.input)
+        self._call("after_predict")
+        self.loss = self.loss_function(self.prediction, self.target)
+        self._call("after_loss")
+
+    def _evaluate(self, loader: Iterable) -> dict[str, float]:
+        for metric in self.metrics:
+            metric.reset()
+        self._without_training(loader, self._valid_batch)
+        return {metric.name: metric.compute() for metric in self.metrics}
+
+    def _without_training(self, loader: Iterable, body: Callable) -> None:
+        batches = self._batches, loader, 0, body
+        self.training, mode = False, self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                self._level("validation", CancelValidation, *batches)
+        finally:
+            self.model.train(mode)
+
+    def _valid_batch(self) -> None:
+        self._forward()
+        self.metrics[0].add(self.loss, len(self.target))
+        for metric in self.metrics[1:]:
+            metric.update(self.prediction, self.target)
+
+
+# %% [markdown]
+r"""
+On top come the methods that people call. The optimizer is made by a function of
+parameters and learning rate, which is what a class like `SGD` is. With Ctrl-C a
+fit does not swallow the exception, since a script in a loop must be able to
+end. It says where it was; by then every level has been left in order.
+"""
+
+
+# %% The learner tags=["export"]
+class Learner(_Loop):
+    """Trains a model: everything of a training run, and a loop with events.
+
+    `train` and `valid` give batches (input, target); `optim` makes an
+    optimizer of parameters and `lr`. `callbacks` come on top of `defaults`,
+    which are those of `default_callbacks` if None.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        train: Iterable,
+        valid: Iterable | None = None,
+        *,
+        optim: Callable,
+        lr: float,
+        loss: Callable = cross_entropy,
+        metrics: Iterable[Metric | Callable] = (),
+        callbacks: Iterable[Callback] = (),
+        defaults: Iterable[Callback] | None = None,
+    ):
+        self.model, self.train, self.valid = model, train, valid
+        self.optimizer = optim(model.parameters(), lr)
+        self.loss_function = loss
+        self.metrics = [Mean(loss, "loss"), *map(as_metric, metrics)]
+        first = default_callbacks() if defaults is None else defaults
+        self.callbacks = [*first, *callbacks]
+        self.results = {}
+
+    def fit(self, n_epochs: int, callbacks: Iterable[Callback] = ()) -> None:
+        """Train for more epochs, with more callbacks for this time only."""
+        self.start_epoch, self.stop_epoch = self.epoch, self.epoch + n_epochs
+        self.fits += 1
+        self.optimizer.zero_grad()
+        self._resolve([*self.callbacks, *callbacks])
+        try:
+            self._level("fit", CancelFit, self._fit)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"stopped in {self.place}; the model is trained so far, "
+                "and `fit` goes on with it"
+            ) from None
+
+    def evaluate(self, loader: Iterable | None = None) -> dict[str, float]:
+        """Loss and metrics by name over a loader, `valid` by default."""
+        self._resolve(self.callbacks)
+        return self._evaluate(self.valid if loader is None else loader)
+
+    def predict(self, loader: Iterable) -> Tensor:
+        """The model's outputs for all batches of a loader: (n, ...)."""
+        outputs: list[Tensor] = []
+        self._resolve(self.callbacks)
+        self._without_training(loader, partial(self._predict_batch, outputs))
+        return torch.cat(outputs)
+
+    def _predict_batch(self, outputs: list[Tensor]) -> None:
+        self.prediction = self.model(self.input)
+        self._call("after_predict")
+        outputs.append(self.prediction)
+
+
+# %% [markdown]
+r"""
+`default_callbacks` comes below; until it does, we pass `defaults=()`. Without
+any callback the learner is the bare loop, to the last bit:
+"""
+
+# %%
+torch.manual_seed(1)
+bare = network()
+optimizer = SGD(bare.parameters(), lr=0.1)
+for input, target in train:
+    loss = cross_entropy(bare(input), target)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+torch.manual_seed(1)
+learn = Learner(
+    network(),
+    train,
+    valid,
+    optim=SGD,
+    lr=0.1,
+    metrics=[Accuracy()],
+    defaults=(),
+)
+learn.fit(1)
+for ours, theirs in zip(
+    learn.model.parameters(), bare.parameters(), strict=True
+):
+    assert_equal(ours.detach(), theirs.detach())
+learn.results
+
+# %% [markdown]
+r"""
+A callback that writes down every event shows the order. Two training batches
+and one for validation, with the second batch cancelled before its step:
+"""
+
+
+# %%
+class Tracer(Callback):
+    def __init__(self):
+        self.events = []
+
+
+def listener(event: str) -> Callable:
+    return lambda tracer, run: tracer.events.append(event)
+
+
+for event in EVENTS:
+    setattr(Tracer, event, listener(event))
+
+
+class SkipSecond(Callback):
+    def before_step(self, run: Run) -> None:
+        if run.batch_idx == 1:
+            raise CancelBatch
+
+
+def traced(*callbacks: Callback, n_epochs: int = 1) -> list[str]:
+    tracer = Tracer()
+    few = [(x[:8], y[:8])] * 2
+    learn = Learner(
+        network(),
+        few,
+        few[:1],
+        optim=SGD,
+        lr=0.1,
+        defaults=[tracer, *callbacks],
+    )
+    learn.fit(n_epochs)
+    return tracer.events
+
+
+events = traced(SkipSecond())
+" ".join(events)
+
+# %% alt="The order of events as nested bars over time: the fit holds the epoch, the epoch holds training and validation, and those hold batches. Ticks mark the events inside a batch. The second training batch, cancelled before its step, ends early and in another colour." tags=["hide-input"]
+
+
+def spans(events: list[str]) -> Iterator[tuple[str, int, int, bool]]:
+    """Level, first and last event, and whether it was cancelled."""
+    begun = {}
+    for i, event in enumerate(events):
+        level = event.split("_")[-1]
+        if event.startswith("before") and level in LEVELS:
+            begun[level] = i
+        elif level in begun and level in LEVELS:
+            yield level, begun.pop(level), i, "cancel" in event
+
+
+def draw(events: list[str], ax: Axes) -> None:
+    for level, first, last, cancelled in spans(events):
+        kind = level if level not in ("training", "validation") else "training"
+        row = ["batch", "training", "epoch", "fit"].index(kind)
+        color = "C1" if cancelled else "C0"
+        box = dict(left=first - 0.4, height=0.8, color=color)
+        ax.barh(row, last - first + 0.8, alpha=0.35 + 0.15 * (row == 0), **box)
+    for i, event in enumerate(events):
+        if event.split("_")[-1] not in LEVELS:
+            ax.text(
+                i, 0, event, rotation=90, ha="center", va="center", fontsize=7
+            )
+    ax.set_yticks(range(4), ["batch", "training,\nvalidation", "epoch", "fit"])
+    ax.set_xticks([])
+    ax.grid(False)
+
+
+figure, ax = plt.subplots(figsize=(9, 3.2))
+draw(events, ax)
+plt.show()
+
+# %% [markdown]
+r"""
+The cancelled batch has no `after_step` and ends in `after_cancel_batch`;
+everything around it goes on. The same picture with an epoch cancelled in its
+first batch: no validation, and the next epoch starts.
+"""
+
+
+# %%
+class SkipEpoch(Callback):
+    def after_loss(self, run: Run) -> None:
+        if run.epoch == 0:
+            raise CancelEpoch
+
+
+events = traced(SkipEpoch(), n_epochs=2)
+cancelled = [event for event in events if "cancel" in event]
+assert_equal(
+    cancelled,
+    ["after_cancel_batch", "after_cancel_training", "after_cancel_epoch"],
+)
+
+# %% alt="Two epochs as nested bars. The first ends inside its first batch: batch, training and epoch are marked as cancelled. The second is whole, and so is the fit." tags=["hide-input"]
+figure, ax = plt.subplots(figsize=(9, 3.2))
+draw(events, ax)
+plt.show()
+
+# %% [markdown]
+r"""
+## What was recorded
+
+The first callback that everyone wants writes down losses and learning rates,
+and a row of numbers an epoch.
+"""
+
+
+# %% The recorder tags=["export"] module="training.recorder"
+"""The course of a training run, kept and drawn."""
+
+
+class _Record(Callback):
+    """Keeps loss and learning rate of each batch and a row an epoch."""
+
+    def __init__(self):
+        self.losses: list[Tensor | float] = []  # of each batch
+        self.counts: list[int] = []  # its examples
+        self.lrs: list[float] = []
+        self.rows: list[dict[str, float]] = []
+        self.ends: list[int] = []  # batches before the end of each epoch
+        self.start = 0  # of this epoch
+
+    def before_epoch(self, run: Run) -> None:
+        """Remember where the epoch starts."""
+        self.start = len(self.losses)
+
+    def after_loss(self, run: Run) -> None:
+        """Keep the loss, on its device, and the learning rate."""
+        if run.training:
+            self.losses.append(run.loss.detach())
+            self.counts.append(len(run.target))
+            self.lrs.append(run.optimizer.param_groups[0]["lr"])
+
+    def after_training(self, run: Run) -> None:
+        """Read the epoch's losses, all at once."""
+        self.losses[self.start :] = floats(self.losses[self.start :])
+
+    after_cancel_training = after_training
+
+    def after_epoch(self, run: Run) -> None:
+        """Add a row: the mean training loss, and the validation's results."""
+        part = slice(self.start, None)
+        loss = weighted_mean(self.losses[part], self.counts[part])
+        results = dict(run.results) if run.valid is not None else {}
+        if "loss" in results:
+            results = {"valid_loss": results.pop("loss"), **results}
+        self.rows.append({"epoch": run.epoch, "train_loss": loss, **results})
+        self.ends.append(len(self.losses))
+
+
+# %% Kept and drawn tags=["export"] module="training.recorder"
+class Recorder(_Record):
+    """Keeps losses and learning rates, a row of numbers an epoch, and plots.
+
+    `losses`, `lrs` and `counts` have an entry a training batch, `rows` one
+    an epoch.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that was recorded."""
+        kept = {"losses": floats(self.losses), "lrs": floats(self.lrs)}
+        tensors = {
+            name: torch.tensor(values, dtype=torch.float64)
+            for name, values in kept.items()
+        }
+        whole = {"counts": torch.tensor(self.counts, dtype=torch.int64)}
+        return {**tensors, **whole, "rows": self.rows, "ends": self.ends}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from what another recorder kept."""
+        for name in ("losses", "lrs", "counts"):
+            setattr(self, name, state_dict[name].tolist())
+        self.rows, self.ends = (
+            list(state_dict["rows"]),
+            list(state_dict["ends"]),
+        )
+        self.start = self.ends[-1] if self.ends else 0
+
+    def plot_loss(self, ax: Axes | None = None, smooth: int = 20) -> Axes:
+        """The losses of the batches, averaged over some, and of validation."""
+        ax = ax or plt.gca()
+        losses = torch.tensor(floats(self.losses))
+        n = max(1, min(smooth, len(losses)))
+        means = losses[: len(losses) // n * n].view(-1, n).mean(1)
+        ax.plot(torch.arange(1, len(means) + 1) * n, means, label="training")
+        if self.rows and "valid_loss" in self.rows[0]:
+            losses = [row["valid_loss"] for row in self.rows]
+            ax.plot(self.ends, losses, "o-", label="validation")
+        ax.set(xlabel="batch", ylabel="loss")
+        ax.legend()
+        return ax
+
+    def plot_lr(self, ax: Axes | None = None) -> Axes:
+        """The learning rate at each batch."""
+        ax = ax or plt.gca()
+        ax.plot(floats(self.lrs))
+        ax.set(xlabel="batch", ylabel="learning rate")
+        return ax
+
+
+# %%
+learn = Learner(
+    network(),
+    train,
+    valid,
+    optim=SGD,
+    lr=0.1,
+    metrics=[Accuracy()],
+    defaults=[Recorder()],
+)
+learn.fit(3)
+learn[Recorder].rows
+
+# %% alt="Training loss, noisy and falling from 2.3 to about 0.3 over 471 batches, and validation loss at the end of each of three epochs, lying on it. Beside it the learning rate, a flat line at 0.1." tags=["hide-input"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
+learn[Recorder].plot_loss(left)
+learn[Recorder].plot_lr(right)
+plt.show()
+
+# %% [markdown]
+r"""
+## What people change
+
+With events, the changes from the beginning of this chapter take a few lines
+each, in a place of their own. Data that must be moved to a device is moved
+before everything else:
+"""
+
+
+# %% A device tags=["export"] module="training.callbacks"
+"""What people change about training, a class each."""
+
+
+class Device(Callback):
+    """Moves the model, and every batch, to a device."""
+
+    order = -30
+
+    def __init__(self, device: torch.device | str):
+        self.device = device
+
+    def before_fit(self, run: Run) -> None:
+        """Move the model; the optimizer holds the same parameters."""
+        run.model.to(self.device)
+
+    before_validation = before_fit
+
+    def before_batch(self, run: Run) -> None:
+        """Move input and target, however they are nested."""
+        run.input = to_device(run.input, self.device, non_blocking=True)
+        run.target = to_device(run.target, self.device, non_blocking=True)
+
+
+# %% [markdown]
+r"""
+A loss that is not finite never comes back, and every minute after it is wasted.
+It is noticed before the step, while the weights are still sound, and the
+message says what one wants to know.
+"""
+
+
+# %% Not a number tags=["export"] module="training.callbacks"
+class FiniteLoss(Callback):
+    """Stops a fit with an error when the loss is not a finite number."""
+
+    order = -20
+
+    def after_loss(self, run: Run) -> None:
+        """Look at the loss, before a step is taken along its gradient."""
+        if run.training and not math.isfinite(run.loss.item()):
+            lr = run.optimizer.param_groups[0]["lr"]
+            raise FloatingPointError(
+                f"the loss is {run.loss.item()} in {run.place} "
+                f"(learning rate {lr:g}); the weights are those before it"
+            )
+
+
+# %%
+learn = Learner(network(), train, optim=SGD, lr=1e20, defaults=[FiniteLoss()])
+try:
+    learn.fit(1)
+except FloatingPointError as error:
+    message = str(error)
+message
+
+# %% [markdown]
+r"""
+Clipping bounds the length of the gradient, all parameters taken as one vector
+$g$: where $\lVert g \rVert$ exceeds a bound $c$, $g$ is multiplied by $c /
+\lVert g \rVert$. The direction stays.
+"""
+
+
+# %% Clipping tags=["export"] module="training.clip" earns="torch.nn.utils.clip_grad_norm_ torch.nn.utils.clip_grad_value_"
+"""Gradients within bounds."""
+
+
+def clip_grad_norm_(
+    parameters: Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    """Scale all gradients to a norm of at most `max_norm`; return the old."""
+    grads = _grads(parameters)
+    if not grads:
+        return torch.tensor(0.0)
+    norms = torch.stack([_norm(grad, norm_type) for grad in grads])
+    total = _norm(norms, norm_type)
+    if error_if_nonfinite and not torch.isfinite(total):
+        raise RuntimeError(
+            f"the total norm of order {norm_type} of the gradients is {total}, "
+            "so they cannot be clipped"
+        )
+    scale = (max_norm / (total + 1e-6)).clamp(max=1.0)
+    for grad in grads:
+        grad.mul_(scale)
+    return total
+
+
+def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
+    """Clip each element of the gradients to [-clip_value, clip_value]."""
+    for grad in _grads(parameters):
+        grad.clamp_(-clip_value, clip_value)
+
+
+def _grads(parameters: Iterable[Tensor]) -> list[Tensor]:
+    one = isinstance(parameters, Tensor)
+    listed = [parameters] if one else parameters
+    return [p.grad.detach() for p in listed if p.grad is not None]
+
+
+def _norm(x: Tensor, order: float) -> Tensor:
+    """(sum |x|^order)^(1/order), or the largest |x|: (...) -> ()."""
+    if order == math.inf:
+        return x.abs().max()
+    return (x.abs() ** order).sum() ** (1 / order)
+
+
+# %% A callback for it tags=["export"] module="training.callbacks"
+class ClipGradient(Callback):
+    """Bounds the norm of the whole gradient; `norm` is the last one's."""
+
+    order = 60  # after accumulation
+
+    def __init__(self, max_norm: float):
+        self.max_norm = max_norm
+        self.norm: Tensor | None = None
+
+    def before_step(self, run: Run) -> None:
+        """Clip."""
+        self.norm = clip_grad_norm_(run.model.parameters(), self.max_norm)
+
+
+# %% [markdown]
+r"""
+Accumulation takes one step for several batches, as if they were one that does
+not fit into memory. A batch that is not the last of its group is cancelled
+before the step, and leaves its gradient for the next. The mean over all
+examples is not the mean of the means, so each loss counts with its number of
+examples.
+"""
+
+
+# %% Accumulation tags=["export"] module="training.callbacks"
+class Accumulate(Callback):
+    """One step for `n_batches` batches, equal to that of one large batch.
+
+    The last batch of an epoch ends a group, if the loader knows its length.
+    """
+
+    order = 50  # the others see the loss as it is
+
+    def __init__(self, n_batches: int):
+        self.n_batches, self.waiting, self.examples = n_batches, 0, 0
+
+    def after_loss(self, run: Run) -> None:
+        """Weight the loss by the examples it is the mean of."""
+        if run.training:
+            self.loss = run.loss
+            run.loss = run.loss * len(run.target)
+
+    def before_step(self, run: Run) -> None:
+        """Wait for more batches, or divide by all their examples."""
+        run.loss = self.loss
+        self.waiting += 1
+        self.examples += len(run.target)
+        sized = isinstance(run.train, Sized)
+        last = sized and run.batch_idx + 1 == len(run.train)
+        if self.waiting < self.n_batches and not last:
+            raise CancelBatch
+        for param in run.model.parameters():
+            if param.grad is not None:
+                param.grad /= self.examples
+        self.waiting = self.examples = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """How much waits for a step."""
+        return {"waiting": self.waiting, "examples": self.examples}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Wait with as much."""
+        self.waiting = state_dict["waiting"]
+        self.examples = state_dict["examples"]
+
+
+# %% [markdown]
+r"""
+Four batches of 16 make the step of one of 64, rounding aside:
+"""
+
+
+# %%
+def after_one_epoch(size: int, *callbacks: Callback) -> Tensor:
+    loader = TensorLoader(x[:1000], y[:1000], batch_size=size)
+    learn = Learner(network(), loader, optim=SGD, lr=0.1, defaults=callbacks)
+    learn.fit(1)
+    return learn.model[0].weight.detach()
+
+
+assert_close(after_one_epoch(16, Accumulate(4)), after_one_epoch(64))
+
+# %% [markdown]
+r"""
+Early stopping ends a fit when validation has not become better for a while. It
+does not cancel anything: the epoch is over, and it asks for no more of them.
+"""
+
+
+# %% Early stopping tags=["export"] module="training.callbacks"
+class EarlyStopping(Callback):
+    """Ends a fit after `patience` epochs without a better validation result.
+
+    `better(new, best)` compares; `operator.gt` is for accuracies.
+    """
+
+    order = 20
+
+    def __init__(
+        self,
+        monitor: str = "loss",
+        patience: int = 3,
+        better: Callable[[float, float], bool] = operator.lt,
+    ):
+        self.monitor, self.patience, self.better = monitor, patience, better
+        self.best: float | None = None
+        self.waited = 0
+
+    def after_epoch(self, run: Run) -> None:
+        """Compare, and lower `stop_epoch` if it is enough."""
+        if self.monitor not in run.results:
+            raise KeyError(
+                f"cannot monitor {self.monitor!r}: validation gives "
+                f"{list(run.results)}"
+            )
+        value = run.results[self.monitor]
+        if self.best is None or self.better(value, self.best):
+            self.best, self.waited = value, 0
+        else:
+            self.waited += 1
+        if self.waited >= self.patience:
+            run.stop_epoch = run.epoch + 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best result and how long ago it was."""
+        return {"best": self.best, "waited": self.waited}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on waiting."""
+        self.best, self.waited = state_dict["best"], state_dict["waited"]
+
+
+# %%
+learn = Learner(
+    network(),
+    train,
+    valid,
+    optim=SGD,
+    lr=0.5,
+    defaults=[Recorder(), EarlyStopping()],
+)
+learn.fit(30)
+len(learn[Recorder].rows)
+
+# %% [markdown]
+r"""
+## Bars and a table
+
+What one wants to see: how far it is, and a line of numbers for each epoch.
+fastprogress draws both, in a terminal and in a notebook. Where neither is, in a
+log file, a bar would be a thousand lines; there each epoch writes one. The
+package takes longer to import than the rest of this library, so it is imported
+when a bar is drawn.
+"""
+
+
+# %% Lines tags=["export"] module="training.progress"
+"""How far a training run is, for people to watch."""
+
+
+class Lines:
+    """A table in plain text, a line at a time: for files and pipes."""
+
+    def __init__(self, n_epochs: int, done: int):
+        self.widths: list[int] = []
+
+    def row(self, cells: Sequence[str]) -> None:
+        """Write a line; the first one fixes the widths."""
+        self.widths = self.widths or [max(8, len(cell)) for cell in cells]
+        pairs = zip(cells, self.widths, strict=True)
+        line = "  ".join(cell.rjust(width) for cell, width in pairs)
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    def begin(self, n_batches: int | None) -> None:
+        """A pass through a loader begins."""
+
+    def advance(self, n_batches: int) -> None:
+        """So many batches of the pass are done."""
+
+    def end(self, n_epochs: int) -> None:
+        """So many epochs are done."""
+
+    def close(self) -> None:
+        """Nothing follows."""
+
+
+# %% Bars tags=["export"] module="training.progress"
+class Bars(Lines):
+    """Two bars and a table, in a terminal or in a notebook."""
+
+    def __init__(self, n_epochs: int, done: int):
+        # not at the top: it takes ten times as long to import as this library
+        from fastprogress.fastprogress import master_bar, progress_bar
+
+        self.make_bar, self.bar = progress_bar, None
+        self.master = master_bar(range(n_epochs))
+        self.master.update(0)
+        if done:
+            self.master.update(done)
+
+    def row(self, cells: Sequence[str]) -> None:
+        """Add a row to the table."""
+        self.master.write(list(cells), table=True)
+
+    def begin(self, n_batches: int | None) -> None:
+        """A new lower bar."""
+        total = "noinfer" if n_batches is None else n_batches
+        self.bar = self.make_bar(range(0), total=total, parent=self.master)
+        self.bar.update(0)
+
+    def advance(self, n_batches: int) -> None:
+        """Move the lower bar; it redraws five times a second at most."""
+        if self.bar is not None:
+            self.bar.update(n_batches)
+
+    def end(self, n_epochs: int) -> None:
+        """Move the upper bar."""
+        self.bar = None
+        self.master.update(n_epochs)
+
+    def close(self) -> None:
+        """Leave the table alone on the page."""
+        self.master.main_bar.on_iter_end()
+
+
+def has_bars() -> bool:
+    """Whether somebody watches: a terminal, or a notebook."""
+    return sys.stdout.isatty() or "ipykernel" in sys.modules
+
+
+# %% The callback tags=["export"] module="training.progress"
+class Progress(Callback):
+    """Shows a fit: bars where somebody watches, and a table of the epochs."""
+
+    order = 10
+
+    def __init__(self):
+        self.view: Lines | None = None
+
+    def before_fit(self, run: Run) -> None:
+        """Choose a view and open it."""
+        kind = Bars if has_bars() else Lines
+        n_epochs = run.stop_epoch - run.start_epoch
+        self.view = kind(n_epochs, run.epoch - run.start_epoch)
+        self.titled = False
+
+    def before_epoch(self, run: Run) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    def before_training(self, run: Run) -> None:
+        """Open a bar for the batches."""
+        if self.view is not None:
+            loader = run.train if run.training else run.valid
+            sized = isinstance(loader, Sized)
+            self.view.begin(len(loader) if sized else None)
+
+    before_validation = before_training
+
+    def after_batch(self, run: Run) -> None:
+        """Move the bar."""
+        if self.view is not None:
+            self.view.advance(run.batch_idx + 1)
+
+    after_cancel_batch = after_batch
+
+    def after_epoch(self, run: Run) -> None:
+        """Add the recorder's newest row to the table."""
+        row = dict(run[Recorder].rows[-1])
+        row["time"] = time.perf_counter() - self.started
+        if not self.titled:
+            self.view.row(list(row))
+            self.titled = True
+        self.view.row([_text(value) for value in row.values()])
+        self.view.end(run.epoch + 1 - run.start_epoch)
+
+    def after_fit(self, run: Run) -> None:
+        """Close the view, if it was opened."""
+        if self.view is not None:
+            self.view.close()
+        self.view = None
+
+    after_cancel_fit = after_fit
+
+
+def _text(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
+# %% The usual ones tags=["export"] module="training.progress"
+def default_callbacks() -> list[Callback]:
+    """What a learner has if it is not told: record, check, show."""
+    return [Recorder(), FiniteLoss(), Progress()]
+
+
+# %%
+learn = Learner(
+    network(), train, valid, optim=SGD, lr=0.1, metrics=[Accuracy()]
+)
+learn.fit(3)
+
+# %% [markdown]
+r"""
+After the last epoch only the table is left. In a file it is the same table as
+text:
+"""
+
+# %%
+view = Lines(n_epochs=1, done=0)
+view.row(["epoch", "train_loss", "valid_loss"])
+view.row(["0", "0.6931", "0.5023"])
+
+# %% [markdown]
+r"""
+## Ctrl-C
+
+Ctrl-C raises `KeyboardInterrupt` wherever Python is. Each level passes it on
+and tells that it was cancelled, so bars are closed, and the learner is as
+usable as after any batch. Here a callback presses the keys:
+"""
+
+
+# %%
+class PressKeys(Callback):
+    def after_batch(self, run: Run) -> None:
+        if run.epoch == 1 and run.batch_idx == 30:
+            raise KeyboardInterrupt
+
+
+learn = Learner(
+    network(),
+    train,
+    valid,
+    optim=SGD,
+    lr=0.1,
+    metrics=[Accuracy()],
+    defaults=[Recorder()],
+    callbacks=[PressKeys()],
+)
+try:
+    learn.fit(3)
+except KeyboardInterrupt as interrupt:
+    told = str(interrupt)
+told
+
+# %%
+assert learn.evaluate()["accuracy"] > 0.8
+learn.evaluate()
+
+# %% [markdown]
+r"""
+## A checkpoint
+
+A process can end at any moment: the power, the queue's time limit, a kernel
+update. {term}`Exact resume` means that the next process ends where this one
+would have, *bit for bit*. That is stronger than "continues training", and worth
+the effort for one reason: it can be tested. A run that continues almost right
+looks like one that continues right.
+
+What determines the future of a run?
+
+* the weights and buffers, and gradients that wait for a step;
+* the optimizer's state, and in it the learning rates that a schedule has set;
+* what callbacks know, such as the recorder's lists;
+* the random states of torch, Python and NumPy;
+* the loader's place: its generator as it was when the epoch began, and how many
+  batches are gone;
+* the step, the epoch, and where the fit was to end.
+
+It is a tree: dictionaries and lists with numbers, text and tensors as leaves. A
+pickle could hold it, and could also run any code when it is read. So we write
+two formats that cannot, in one file: safetensors for the tensors, and JSON, in
+its header, for the rest.
+"""
+
+
+# %% A tree apart tags=["export"] module="training.state"
+"""Trees of numbers, text and tensors, as JSON and named tensors."""
+
+
+class CheckpointError(Exception):
+    """A checkpoint that is not what was written, or not of this run."""
+
+
+def take_apart(
+    tree: Any, tensors: dict[str, Tensor], path: str = "state"
+) -> Any:
+    """The tree for JSON; its tensors go into `tensors`, copied, by path."""
+    match tree:
+        case None | bool() | int() | float() | str():
+            return tree
+        case Tensor():
+            whole = torch.contiguous_format
+            data = tree.detach().cpu().clone(memory_format=whole)
+            tensors[path] = data
+            return {"tensor": path}
+        case Mapping():
+            items = [
+                [key, take_apart(value, tensors, f"{path}.{key}")]
+                for key, value in tree.items()
+            ]
+            return {"dict": items}
+        case list() | tuple():
+            items = [
+                take_apart(value, tensors, f"{path}.{i}")
+                for i, value in enumerate(tree)
+            ]
+            return {type(tree).__name__: items}
+    raise TypeError(
+        f"{path} is of type {type(tree).__name__}; a checkpoint holds tensors, "
+        "numbers, text and None in dicts, lists and tuples"
+    )
+
+
+def put_together(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """What `take_apart` took apart."""
+    if not isinstance(tree, dict):
+        return tree
+    [(kind, value)] = tree.items()
+    if kind == "tensor":
+        return tensors[value]
+    if kind == "dict":
+        return {key: put_together(each, tensors) for key, each in value}
+    items = [put_together(each, tensors) for each in value]
+    return tuple(items) if kind == "tuple" else items
+
+
+# %%
+tensors = {}
+tree = take_apart({"lr": 0.1, 0: (torch.ones(2), None)}, tensors)
+json.dumps(tree), tensors
+
+# %% [markdown]
+r"""
+Numbers survive: Python writes a float with as many digits as it takes to read
+the same bits again. Keys stay integers, since pairs are written as lists.
+
+Neither safetensors nor `torch.load` notices a flipped bit in a weight. So the
+header also holds a SHA-256 over the *whole* file, computed with zeros in its
+own place. And the file appears whole or not at all: it is written under another
+name in the same folder, *synced* (the system may keep it in memory for half a
+minute otherwise), and renamed. A rename is one step, and either has happened or
+has not.
+"""
+
+
+# %% A checked file tags=["export"] module="training.file"
+"""A checkpoint's file: whole or absent, and checked to the last bit."""
+
+DIGEST = b'\\"sha256\\": \\"'  # as JSON inside of JSON
+ZEROS = "0" * 64
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Any]) -> str:
+    """Write a tree of tensors, numbers and text; return its SHA-256."""
+    tensors: dict[str, Tensor] = {}
+    tree = take_apart(state, tensors)
+    text = json.dumps({"sha256": ZEROS, "state": tree})
+    data = safetensors.torch.save(tensors, metadata={"checkpoint": text})
+    digest = hashlib.sha256(data).hexdigest()
+    write_file(path, data.replace(ZEROS.encode(), digest.encode(), 1))
+    return digest
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The tree that was written; CheckpointError if one bit is another."""
+    data = Path(path).read_bytes()
+    start = data.find(DIGEST) + len(DIGEST)
+    told = data[start : start + len(ZEROS)]
+    blank = data[:start] + ZEROS.encode() + data[start + len(ZEROS) :]
+    found = hashlib.sha256(blank).hexdigest()
+    if found.encode() != told:
+        raise CheckpointError(
+            f"{path} is damaged: it says its SHA-256 is "
+            f"{told.decode(errors='replace')}, but it is {found}"
+        )
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    tree = json.loads(header["__metadata__"]["checkpoint"])["state"]
+    return put_together(tree, safetensors.torch.load(data))
+
+
+# %% Whole or absent tags=["export"] module="training.file"
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that appears whole, and on the disk, or not at all."""
+    path = Path(path)
+    new = path.with_name(path.name + ".tmp")
+    try:
+        with open(new, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the name too
+    finally:
+        os.close(folder)
+
+
+# %%
+folder = Path(tempfile.mkdtemp())
+write_checkpoint(folder / "a.safetensors", {"model": network().state_dict()})
+damaged = bytearray((folder / "a.safetensors").read_bytes())
+damaged[-1000] ^= 4
+(folder / "b.safetensors").write_bytes(damaged)
+len(damaged)
+
+# %%
+try:
+    read_checkpoint(folder / "b.safetensors")
+except CheckpointError as error:
+    message = str(error)
+message
+
+# %% [markdown]
+r"""
+safetensors itself reads the damaged file without a word.
+
+## The loader's place
+
+Our loaders can tell their place and go back to it: {doc}`/3_training/2_data`
+has made them `Resumable`. Any other iterable is resumed in the plain way: put
+the random states back to where they were when the epoch began, start to
+iterate, and let go of the batches that are gone. That is exact if the order of
+the batches follows from the random states at that moment, as with torch's
+loader.
+"""
+
+
+# %% Resuming an epoch tags=["export"] module="training.state"
+def all_random_states(run: Run) -> dict[str, Any]:
+    """The random states of Python, NumPy, torch, GPUs and the loaders."""
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    own = [each.get_state() for each in _generators(run)]
+    return {"cpu": random_state(), "gpus": gpus, "loaders": own}
+
+
+def set_all_random_states(run: Run, state: Mapping[str, Any]) -> None:
+    """Put the states of `all_random_states` back."""
+    set_random_state(state["cpu"])
+    if state["gpus"]:
+        torch.cuda.set_rng_state_all(state["gpus"])
+    for each, its in zip(_generators(run), state["loaders"], strict=True):
+        each.set_state(its)
+
+
+def _generators(run: Run) -> list[torch.Generator]:
+    """The loaders' and their samplers' own generators, each once."""
+    parts = [
+        part
+        for loader in (run.train, run.valid)
+        for part in (loader, getattr(loader, "sampler", None))
+    ]
+    found = [getattr(part, "generator", None) for part in parts]
+    return list({id(each): each for each in found if each is not None}.values())
+
+
+def batches_after(
+    n: int, run: Run, began: Mapping[str, Any], now: Mapping[str, Any]
+) -> Iterator:
+    """The epoch's batches but the first n, which are loaded and let go."""
+    set_all_random_states(run, began)
+    batches = iter(run.train)
+    for _ in zip(range(n), batches, strict=False):
+        pass
+    set_all_random_states(run, now)
+    yield from batches
+
+
+# %% [markdown]
+r"""
+## Save and go on
+
+Now the callback. It comes last at every event, so that it sees what the others
+have done. It saves after so many batches, at the end of an epoch's training and
+at the end of the fit. The two newest files are kept. A script need not know
+whether it is run for the first time: with a checkpoint in the folder it goes
+on, without one it begins.
+
+First what is saved. A *fit* is one call of `fit`; a script may have several,
+and the killed one is known by its number.
+"""
+
+
+# %% What a run is tags=["export"] module="training.state"
+def run_state(run: Run) -> dict[str, Any]:
+    """Everything that the next steps of a run depend on, but its place."""
+    params = run.model.named_parameters()
+    grads = {name: p.grad for name, p in params if p.grad is not None}
+    return {
+        "model": dict(run.model.state_dict()),
+        "optimizer": run.optimizer.state_dict(),
+        "gradients": grads,
+        "callbacks": [[name, c.state_dict()] for name, c in _with_state(run)],
+        "step": run.step,
+        "results": dict(run.results),
+    }
+
+
+def load_run_state(run: Run, state: Mapping[str, Any]) -> None:
+    """Put a run into the state of `run_state`."""
+    saved = [name for name, _ in state["callbacks"]]
+    present = [name for name, _ in _with_state(run)]
+    if saved != present:
+        raise CheckpointError(
+            f"saved with the callbacks {saved}, resumed with {present}"
+        )
+    run.model.load_state_dict(state["model"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    for name, param in run.model.named_parameters():
+        grad = state["gradients"].get(name)
+        param.grad = None if grad is None else grad.to(param.device)
+    pairs = zip(_with_state(run), state["callbacks"], strict=True)
+    for (_, callback), (_, its) in pairs:
+        callback.load_state_dict(its)
+    run.step, run.results = state["step"], state["results"]
+
+
+def _with_state(run: Run) -> list[tuple[str, Callback]]:
+    """The callbacks that have something to save, with their classes' names."""
+    return [
+        (type(callback).__name__, callback)
+        for callback in run.active
+        if type(callback).state_dict is not Callback.state_dict
+    ]
+
+
+# %% What is saved when tags=["export"] module="training.checkpoint"
+"""Checkpoints from which a killed run goes on as if nothing had been."""
+
+
+class _Saving(Callback):
+    """Saves a run: its state, its place, and the random states."""
+
+    order = 100  # after all others
+
+    def __init__(self, folder: str | Path, every: int = 1000, keep: int = 2):
+        self.folder, self.every, self.keep = Path(folder), every, keep
+        self.saved = 0  # batches of this epoch in the last checkpoint
+        self.began: dict[str, Any] | None = None  # random states, at its start
+
+    def save(self, run: Run, batch: int, trained: bool = False) -> None:
+        """Write a checkpoint after so many batches of the epoch.
+
+        If that fails, warn: the last one is still there, and so is the run.
+        """
+        resumable = isinstance(run.train, Resumable) and batch and not trained
+        state = {
+            **run_state(run),
+            "fit": {"number": run.fits, "n_epochs": self.n_epochs},
+            "epochs": [run.start_epoch, run.epoch, run.stop_epoch],
+            "batch": batch,
+            "trained": trained,
+            "loader": run.train.state_dict() if resumable else None,
+            "began": self.began,
+            "now": all_random_states(run),
+        }
+        name = f"epoch-{run.epoch:06}-batch-{batch:08}.safetensors"
+        try:
+            write_checkpoint(self.folder / name, state)
+        except OSError as error:
+            text = f"no checkpoint in {run.place}: {error}; training goes on"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+        for old in self.files()[: -self.keep]:
+            old.unlink()
+        self.saved = batch
+
+    def files(self) -> list[Path]:
+        """The checkpoints in the folder, the newest last."""
+        return sorted(self.folder.glob("epoch-*-batch-*.safetensors"))
+
+    def after_batch(self, run: Run) -> None:
+        """Save if enough batches have gone by."""
+        done = run.batch_idx + 1
+        if run.training and done - self.saved >= self.every:
+            self.save(run, done)
+
+    def after_training(self, run: Run) -> None:
+        """Save before the validation: an epoch's training is done."""
+        self.save(run, run.batch_idx + 1, trained=True)
+
+    def after_fit(self, run: Run) -> None:
+        """Save the result, unless there was nothing left to do."""
+        if self.began is not None:
+            self.save(run, 0)
+
+
+# %% [markdown]
+r"""
+Going on has two parts. Before the fit we learn where to begin. When that epoch
+begins, the other callbacks begin it too, and what they forget at the beginning
+of an epoch, they must know again. So the state is loaded a second time, after
+them.
+"""
+
+
+# %% Going on tags=["export"] module="training.checkpoint"
+class _Resuming(_Saving):
+    """Loads the newest checkpoint of the folder when its fit begins."""
+
+    def newest(self) -> dict[str, Any] | None:
+        """The newest checkpoint; damaged, it is refused, not passed over."""
+        *others, last = self.files() or [None]
+        if last is None:
+            return None
+        try:
+            return read_checkpoint(last)
+        except CheckpointError as error:
+            offer = f"; to go on from {others[-1]}, delete it" if others else ""
+            raise CheckpointError(f"{error}{offer}") from None
+
+    def before_fit(self, run: Run) -> None:
+        """Find out where to begin."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for torn in self.folder.glob("*.tmp"):
+            torn.unlink()
+        self.n_epochs, self.began = run.stop_epoch - run.start_epoch, None
+        self.state = state = self.newest()
+        if state is None or state["fit"]["number"] < run.fits:
+            self.state = None
+        elif state["fit"]["number"] > run.fits:  # this fit was over
+            self.state, run.stop_epoch = None, run.epoch
+        else:
+            load_run_state(run, state)
+            set_all_random_states(run, state["now"])
+            run.start_epoch, run.epoch, stop = state["epochs"]
+            same = state["fit"]["n_epochs"] == self.n_epochs
+            run.stop_epoch = stop if same else run.start_epoch + self.n_epochs
+
+    def before_epoch(self, run: Run) -> None:
+        """Begin the epoch, or go on in the middle of it."""
+        state, self.state, self.saved = self.state, None, 0
+        if state is None or state["batch"] == 0:
+            self.began = all_random_states(run)
+            return
+        load_run_state(run, state)
+        set_all_random_states(run, state["now"])
+        n, self.began = state["batch"], state["began"]
+        self.saved, run.first_batch, run.batch_idx = n, n, n - 1
+        if state["trained"]:
+            run.loader = ()
+        elif isinstance(run.train, Resumable):
+            run.train.load_state_dict(state["loader"])
+        else:
+            run.loader = batches_after(n, run, self.began, state["now"])
+
+
+# %% [markdown]
+r"""
+A signal may come in the middle of a step, when half of the weights are new. So
+Ctrl-C and `SIGTERM`, with which a cluster announces that it will kill, wait for
+the end of the batch, and what was done since the last checkpoint is saved too.
+Who presses Ctrl-C twice means it.
+"""
+
+
+# %% The callback tags=["export"] module="training.checkpoint"
+class Checkpoint(_Resuming):
+    """Saves a run in a folder of its own, and goes on where it was killed.
+
+    Saves every so many batches, after each epoch's training, at the end, and
+    when Ctrl-C or SIGTERM ask to stop; `keep` files stay. The resumed run ends
+    bit for bit where the uninterrupted one does.
+    """
+
+    def __init__(self, folder: str | Path, every: int = 1000, keep: int = 2):
+        super().__init__(folder, every, keep)
+        self.signal: int | None = None
+        self.handlers: dict[int, Any] = {}
+
+    def before_fit(self, run: Run) -> None:
+        """Load what there is, and let signals wait for the end of a batch."""
+        super().before_fit(run)
+        self.signal = None
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.handlers[number] = signal.signal(number, self._asked)
+
+    def _asked(self, number: int, frame: Any) -> None:
+        if self.signal is not None:
+            self._leave()
+        self.signal = number
+
+    def _leave(self) -> None:
+        if self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + self.signal)
+
+    def after_batch(self, run: Run) -> None:
+        """Save if it is time, and leave if a signal asks for it."""
+        super().after_batch(run)
+        if self.signal is None:
+            return
+        done = run.batch_idx + 1
+        if run.training and self.saved < done:
+            self.save(run, done)
+        self._leave()
+
+    def after_fit(self, run: Run) -> None:
+        """Save the result, and handle signals as before."""
+        super().after_fit(run)
+        self.after_cancel_fit(run)
+        if self.signal is not None:
+            self._leave()
+
+    def after_cancel_fit(self, run: Run) -> None:
+        """Handle signals as before."""
+        while self.handlers:
+            signal.signal(*self.handlers.popitem())
+
+
+# %% [markdown]
+r"""
+The proof. A network with dropout-like noise in its training, so that random
+numbers are drawn between the batches, with momentum, two epochs. One run goes
+through. Another is killed by an error after 200 of 314 batches, and a third
+learner, made anew as by another process, goes on in its folder.
+"""
+
+
+# %%
+class Crash(Callback):
+    order = 200
+
+    def after_batch(self, run: Run) -> None:
+        if run.training and run.step == 200:
+            raise RuntimeError("power failure")
+
+
+class Noise(Callback):
+    def before_batch(self, run: Run) -> None:
+        if run.training:
+            run.input = run.input + 0.1 * torch.randn_like(run.input)
+
+
+def run_in(folder: str, *more: Callback) -> Learner:
+    learn = Learner(
+        network(),
+        train,
+        valid,
+        optim=lambda p, lr: SGD(p, lr, momentum=0.9),
+        lr=0.05,
+        defaults=[Recorder(), Noise(), Checkpoint(folder, every=60)],
+    )
+    learn.fit(2, more)
+    return learn
+
+
+whole, parts = tempfile.mkdtemp(), tempfile.mkdtemp()
+through = run_in(whole)
+try:
+    run_in(parts, Crash())
+except RuntimeError:
+    [path.name for path in sorted(Path(parts).iterdir())]
+
+# %%
+resumed = run_in(parts)
+for one, other in zip(
+    resumed.model.state_dict().values(),
+    through.model.state_dict().values(),
+    strict=True,
+):
+    assert_equal(one, other)
+ends = [max(Path(folder).iterdir()) for folder in (whole, parts)]
+digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in ends]
+assert_equal(*digests)
+digests[0]
+
+# %% [markdown]
+r"""
+The last checkpoints are the same file, byte for byte: weights, momentum, random
+states, every loss ever recorded.
+"""
+
+# %% alt="Training loss of two runs over 314 batches. The resumed one, drawn as a thin line from batch 180 on, lies exactly on the uninterrupted one; a mark at batch 200 shows where the first process died." tags=["hide-input"]
+figure, ax = plt.subplots(figsize=(9, 3))
+ax.plot(through[Recorder].losses, color="0.6", lw=3, label="uninterrupted")
+again = resumed[Recorder].losses
+ax.plot(range(180, len(again)), again[180:], color="C1", lw=1, label="resumed")
+ax.axvline(200, color="0.5", ls="--")
+ax.text(202, 1.5, "killed")
+ax.set(xlabel="batch", ylabel="loss")
+ax.legend()
+plt.show()
+
+# %% [markdown]
+r"""
+## What is it worth?
+
+The loop costs next to nothing: `tests/benchmarks/bench_learner.py` sets it
+beside a bare loop with the same model and the same batches. Where an epoch
+really saves time is in the parts that a learner is given, a loader that indexes
+and an optimizer that steps all parameters in one call.
+
+And the callbacks themselves, do they make a better network? Ten epochs on the
+first 10,000 images, at a learning rate that suits this network and at one that
+is too high, with and without clipping; with four batches of 16 accumulated
+instead of one of 64; and thirty epochs stopped early. Each number is the
+accuracy on the 10,000 validation images, over several seeds.
+"""
+
+
+# %% tags=["record"] record="worth"
+def worth(seed: int) -> dict[str, float]:
+    """Validation accuracy of each way to train, and epochs until the stop."""
+
+    def accuracy_of(lr: float, *callbacks: Callback, size=64, n=10) -> Learner:
+        loader = TensorLoader(
+            x[:10_000], y[:10_000], batch_size=size, shuffle=True
+        )
+        learn = Learner(
+            network(seed),
+            loader,
+            valid,
+            optim=SGD,
+            lr=lr,
+            metrics=[Accuracy()],
+            defaults=callbacks,
+        )
+        learn.fit(n)
+        return learn
+
+    runs = {
+        "plain": accuracy_of(0.2),
+        "clipped": accuracy_of(0.2, ClipGradient(1.0)),
+        "plain, lr 1": accuracy_of(1.0),
+        "clipped, lr 1": accuracy_of(1.0, ClipGradient(1.0)),
+        "accumulated": accuracy_of(0.2, Accumulate(4), size=16),
+        "30 epochs": accuracy_of(0.2, n=30),
+        "stopped early": accuracy_of(0.2, EarlyStopping(patience=3), n=30),
+    }
+    found = {name: run.results["accuracy"] for name, run in runs.items()}
+    return {**found, "epochs until the stop": runs["stopped early"].epoch}
+
+
+# %% [markdown]
+r"""
+Read the differences beside their deviations. Accumulation computes the same
+steps, so whatever it shows is rounding and the order of batches: its use is
+memory. Clipping has to be judged at both learning rates, and early stopping by
+what it costs against the epochs it saves.
+
+## What we built
+
+* `Run`, `Callback`, `Cancel…` (`training.callback`): what is current, who
+  listens, how a level is left.
+* `Learner` (`training.learner`): the loop, on a page.
+* `Metric`, `Mean`, `Accuracy`, `Whole` (`training.metrics`): right over unequal
+  batches.
+* `Recorder` (`training.recorder`), `Progress` (`training.progress`): what
+  happened, and what is happening.
+* `Device`, `FiniteLoss`, `ClipGradient`, `Accumulate`, `EarlyStopping`
+  (`training.callbacks`), `clip_grad_norm_` (`training.clip`).
+* `Checkpoint` (`training.checkpoint`), on `write_checkpoint` and
+  `read_checkpoint` (`training.file`) and `training.state`: exact resume.
+
+## Questions
+
+:::{dropdown} Why does a batch that is cancelled in `before_step` leave its gradient behind?
+Only `optimizer.zero_grad()` removes it, and the cancelled batch did not get
+there. Accumulation lives on that.
+:::
+
+:::{dropdown} Why is exactly one of `after_x` and `after_cancel_x` called, and not always `after_x`?
+A listener to `after_epoch` may rely on a whole epoch: the recorder adds a row,
+a checkpoint is saved. For an epoch torn by Ctrl-C both would be wrong.
+:::
+
+:::{dropdown} Why does early stopping lower `stop_epoch` instead of raising `CancelFit`?
+Nothing is torn: the epoch is complete, and the other callbacks shall hear of
+its end and of the fit's.
+:::
+
+:::{dropdown} Why is a checkpoint written under another name first?
+A process that dies while it writes leaves half a file. Under another name that
+does no harm, and a rename happens at once or not at all.
+:::
+
+:::{dropdown} Which random state must be kept twice, and why?
+That from which the order of the batches was drawn, at the beginning of the
+epoch, and that of now. The first gives the order again, the second what is
+drawn next.
+:::
+
+:::{dropdown} Why does the checksum cover the header too?
+A flipped bit in the learning rate is as bad as one in a weight.
+:::
+
+## Exercises
+
+**1.** Write `Limit(n)`, a callback that ends an epoch's training after `n`
+batches and lets the validation happen.
+"""
+
+
+# %% tags=["solution"]
+class Limit(Callback):
+    def __init__(self, n: int):
+        self.n = n
+
+    def before_batch(self, run: Run) -> None:
+        if run.training and run.batch_idx == self.n:
+            raise CancelTraining
+
+
+learn = Learner(network(), train, valid, optim=SGD, lr=0.1, defaults=[Limit(5)])
+learn.fit(2)
+assert_equal(learn.step, 10)
+assert learn.results["loss"] > 0
+
+# %% [markdown]
+r"""
+**2.** A learning rate that grows evenly from 0 to its value over the first
+hundred steps is called a warm-up. Write it. What must it save?
+"""
+
+
+# %% tags=["solution"]
+class WarmUp(Callback):
+    def __init__(self, lr: float, steps: int = 100):
+        self.lr, self.steps = lr, steps
+
+    def before_step(self, run: Run) -> None:
+        share = min(1.0, (run.step + 1) / self.steps)
+        run.optimizer.param_groups[0]["lr"] = self.lr * share
+
+
+# nothing: it depends on the step alone, and the run saves that
+learn = Learner(
+    network(), train, optim=SGD, lr=0.1, defaults=[WarmUp(0.5), Recorder()]
+)
+learn.fit(1)
+assert_close(learn[Recorder].lrs[50], 0.5 * 50 / 100)
+
+# %% [markdown]
+r"""
+**3.** Which share of the images of each digit is right? Write it as a metric
+for one digit, and give a learner ten of them.
+"""
+
+
+# %% tags=["solution"]
+def recall(digit: int) -> Whole:
+    def share(scores: Tensor, target: Tensor) -> Tensor:
+        return (scores[target == digit].argmax(1) == digit).double().mean()
+
+    return Whole(share, f"recall of {digit}")
+
+
+learn = Learner(
+    network(),
+    train,
+    valid,
+    optim=SGD,
+    lr=0.5,
+    defaults=(),
+    metrics=[Accuracy(), *map(recall, range(10))],
+)
+learn.fit(2)
+shares = [learn.results[f"recall of {digit}"] for digit in range(10)]
+counts = valid.dataset.tensors[1].bincount()
+together = (torch.tensor(shares) * counts).sum().item() / 10_000
+assert_close(together, learn.results["accuracy"])
+min(shares), max(shares)
+
+# %% [markdown]
+r"""
+**4.** `read_checkpoint` never unpickles. Which attack does that rule out, and
+which does the checksum *not* rule out?
+"""
+
+# %% tags=["solution"]
+# A pickle may call any function when it is read; JSON and safetensors hold
+# only data. The checksum finds accidents: who changes a file on purpose can
+# also compute the checksum anew, as here.
+state = read_checkpoint(ends[0])
+state["step"] = -1
+write_checkpoint(folder / "forged.safetensors", state)
+assert_equal(read_checkpoint(folder / "forged.safetensors")["step"], -1)
+
+# %% [markdown]
+r"""
+The learning rate has been a constant so far. What it should do over a training
+run is a question of its own: {doc}`/3_training/4_annealing`.
+"""

@@ -1,0 +1,1803 @@
+# %% [markdown] module="training.hooks"
+r"""
+# Looking inside
+
+The loss goes down, the accuracy is 91 %. Is that good? A network that forgets
+to clear its gradients learns. One that is tested with its training switches on
+learns too, and so does one of whose layers only two are trained. None of them
+raises an error. **How does one see what a network is really doing?**
+
+We hang {term}`hooks <hook>` on its modules, which see what flows through,
+forward and backward. From what they see come the pictures that people know:
+means, deviations and coloured histograms over training, and units that are
+dead. Then we plant sixteen bugs and write, for each, the check that finds it,
+and that has nothing to say about the healthy run.
+
+| name | shape | meaning |
+| --- | --- | --- |
+| `output`, activation | `(n, ...)` | what a module returns for a batch |
+| `grad_output` | as `output` | the gradient of the loss with respect to it |
+| unit | | one column of a linear layer's output |
+| `every` | | one batch in so many is recorded |
+"""
+
+# %%
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import Markdown
+from torch import Tensor
+
+from groundup.datasets import mnist
+from groundup.nn import Linear, Module, Parameter, ReLU, Sequential, init
+from groundup.nn.loss import cross_entropy
+from groundup.nn.probability import log_softmax, softmax
+from groundup.nn.module import Handle
+from groundup.testing import assert_equal
+from groundup.training.callback import Callback, Run
+from groundup.training.learner import Learner
+
+# %% [markdown]
+r"""
+## A network to look into
+
+Five thousand digits, two hidden layers of 50 units, batches of 64, plain
+gradient descent. It trains in a second, which leaves time to do it often.
+"""
+
+# %%
+torch.set_num_threads(1)  # small layers are not worth a second one
+images, digits = mnist()
+rows = torch.randperm(50_000, generator=torch.Generator().manual_seed(0))[:5000]
+x, y = images[rows].flatten(1).float(), digits[rows]
+x = (x - x.mean()) / x.std()
+
+
+def network(n_hidden: int = 2, width: int = 50) -> Sequential:
+    sizes = [784] + n_hidden * [width]
+    hidden = [Linear(a, b) for a, b in zip(sizes, sizes[1:])]
+    layers = [each for layer in hidden for each in (layer, ReLU())]
+    return Sequential(*layers, Linear(width, 10))
+
+
+def train(model: Module, lr: float = 0.1, n_epochs: int = 2) -> list[float]:
+    losses = []
+    for _ in range(n_epochs):
+        for batch in torch.randperm(len(x)).split(64):
+            loss = cross_entropy(model(x[batch]), y[batch])
+            model.zero_grad()
+            loss.backward()
+            with torch.no_grad():
+                for param in model.parameters():
+                    param -= lr * param.grad
+            losses.append(loss.item())
+    return losses
+
+
+# %%
+torch.manual_seed(0)
+model = network()
+losses = train(model)
+losses[0], sum(losses[-20:]) / 20
+
+# %% [markdown]
+r"""
+## Hooks
+
+How to see the output of the third layer? One could write the forward pass out
+and print in between, and undo it afterwards. A hook needs no change to the
+model: {doc}`/2_backward/6_linear` gave each module a list of functions that it
+calls with what went in and what came out.
+"""
+
+# %%
+seen = []
+handle = model[2].register_forward_hook(
+    lambda module, args, output: seen.append(output.std().item())
+)
+model(x[:64])
+handle.remove()
+model(x[:64])
+seen
+
+# %% [markdown]
+r"""
+The second call is not seen, for the hook is off. The danger is that it stays
+on: an error between the two lines, and a notebook has a model that records its
+activations forever, and keeps the memory. So a hook is a thing to be used in a
+`with` statement, and many hooks are one such thing. Should it fail to put on
+the third, it takes off the first two.
+"""
+
+
+# %% Hooks that come off together tags=["export"] earns="torch.nn.Module.register_forward_hook torch.nn.Module.register_forward_pre_hook"
+"""Hooks on many modules that come off together."""
+
+
+class Handles:
+    """Hooks that are removed together: `remove` them, or use `with`."""
+
+    def __init__(self, handles: Iterable[Handle]):
+        self.handles: list[Handle] = []
+        try:
+            for handle in handles:  # a generator registers them one by one
+                self.handles.append(handle)
+        except BaseException:
+            self.remove()
+            raise
+
+    def remove(self) -> None:
+        """Take every hook off; a second time does nothing."""
+        for handle in self.handles:
+            handle.remove()
+
+    def __enter__(self) -> "Handles":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+def leaf_modules(model: Module) -> dict[str, Module]:
+    """The modules that hold no other module, by dotted name."""
+    named = model.named_modules()
+    return {name: each for name, each in named if not list(each.children())}
+
+
+def watch_outputs(
+    modules: Mapping[str, Module], see: Callable[[str, Tensor], Any]
+) -> Handles:
+    """Call `see(name, output)` whenever one of the modules was called."""
+
+    def hook(name: str, module: Module, args: tuple, output: Any) -> None:
+        if not isinstance(output, Tensor):
+            kind = type(output).__name__
+            raise TypeError(f"{name} returns a {kind}: watch a tensor")
+        see(name, output.detach())
+
+    return Handles(
+        module.register_forward_hook(partial(hook, name))
+        for name, module in modules.items()
+    )
+
+
+# %%
+stds = {}
+with watch_outputs(
+    leaf_modules(model), lambda name, out: stds.update({name: out.std().item()})
+):
+    model(x)
+stds
+
+# %% [markdown]
+r"""
+When the body raises, the hooks are gone all the same:
+"""
+
+# %%
+try:
+    with watch_outputs({"first": model[0]}, lambda name, out: 1 / 0):
+        model(x)
+except ZeroDivisionError:
+    stds.clear()
+model(x[:1])
+assert not model[0]._hooks and not stds
+
+# %% [markdown]
+r"""
+## Backward hooks
+
+A gradient is not returned by any module, so no forward hook sees it. But
+{doc}`/2_backward/5_autograd` lets us put a step of our own into the graph. Take
+the identity, whose gradient is the identity, and let its backward pass tell
+somebody what went by. Put it behind the module and it sees the gradient of the
+output; put it before, and it sees the gradient of the input.
+"""
+
+
+# %% The identity that tells tags=["export"] module="training.backward_hooks"
+"""Hooks on gradients, out of the identity."""
+
+
+class _Tell(torch.autograd.Function):
+    """The identity; its backward pass sends the gradients through `tell`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, tell: Callable, fill: bool, *tensors: Tensor
+    ) -> tuple:
+        ctx.tell = tell
+        ctx.set_materialize_grads(fill)
+        constant = [each for each in tensors if not each.requires_grad]
+        ctx.mark_non_differentiable(*constant)
+        return tensors
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple:
+        return None, None, *ctx.tell(grads)
+
+
+def _tell(hook: Callable, items: Any, fill: bool = False) -> Any:
+    """Send a tensor, or those of a tuple, through `_Tell`; `hook(grads)`.
+
+    A gradient that nobody has is None, or zeros if `fill`.
+    """
+    alone = isinstance(items, Tensor)
+    items = (items,) if alone else items
+    if not isinstance(items, tuple):
+        kind = type(items).__name__
+        raise TypeError(f"expected a tensor or a tuple of them, got a {kind}")
+    places = [i for i, item in enumerate(items) if isinstance(item, Tensor)]
+
+    def tell(grads: tuple) -> Iterable[Tensor | None]:
+        given = dict(zip(places, grads, strict=True))
+        changed = hook(tuple(given.get(i) for i in range(len(items))))
+        if changed is None:
+            return grads
+        changed = changed if isinstance(changed, tuple) else (changed,)
+        if len(changed) != len(items):
+            message = f"the hook returned {len(changed)} gradients"
+            raise RuntimeError(f"{message}, expected {len(items)}")
+        return [changed[i] for i in places]
+
+    tensors = [items[i] for i in places]
+    told = _Tell.apply(tell, fill, *tensors) if places else ()
+    passed = dict(zip(places, told, strict=True))
+    items = tuple(passed.get(i, item) for i, item in enumerate(items))
+    return items[0] if alone else items
+
+
+# %% [markdown]
+r"""
+What remains is to connect the two sides of one call. Torch names the hooks:
+`register_full_backward_pre_hook` sees the gradient of the output and may change
+it, `register_full_backward_hook` sees those of input and output when both are
+known. A module may be called several times before the backward pass starts, so
+each call gets an object of its own.
+"""
+
+
+# %% Two backward hooks tags=["export"] module="training.backward_hooks" earns="torch.nn.Module.register_full_backward_hook torch.nn.Module.register_full_backward_pre_hook"
+class _Call:
+    """One call of a module: where its two gradients meet."""
+
+    def __init__(self, module: Module, hook: Callable, args: tuple):
+        self.hook = partial(hook, module)
+        self.nothing = (None,) * len(args)
+        self.grad_output: tuple | None = None
+        self.inside = torch.is_grad_enabled() and any(
+            isinstance(arg, Tensor) and arg.requires_grad for arg in args
+        )
+
+    def at_output(self, grads: tuple) -> None:
+        """Keep the gradient, or tell it if no input's will follow."""
+        self.grad_output = grads
+        if not self.inside:
+            self.hook(self.nothing, grads)
+
+    def at_input(self, grads: tuple) -> Any:
+        """Tell both; a gradient that did not come through is not told."""
+        grad_output, self.grad_output = self.grad_output, None
+        return None if grad_output is None else self.hook(grads, grad_output)
+
+
+def register_full_backward_hook(module: Module, hook: Callable) -> Handles:
+    """Call `hook(module, grad_input, grad_output)`; it may replace the first.
+
+    Both are tuples, with None for what is no tensor; as torch has it, what
+    has no gradient is None in the second and zeros in the first. A pre-hook
+    of the same module has to be registered before.
+    """
+    calls: list[_Call] = []  # those under way: a module may call itself
+
+    def enter(module: Module, args: tuple) -> tuple:
+        calls.append(_Call(module, hook, args))
+        call = calls[-1]
+        return _tell(call.at_input, args, fill=True) if call.inside else args
+
+    def leave(module: Module, args: tuple, output: Any) -> Any:
+        return _tell(calls.pop().at_output, output)
+
+    first = {"prepend": True}  # so that hooks run in the order they came
+    return Handles(
+        [
+            module.register_forward_pre_hook(enter, **first),
+            module.register_forward_hook(leave, **first),
+        ]
+    )
+
+
+def register_full_backward_pre_hook(module: Module, hook: Callable) -> Handle:
+    """Call `hook(module, grad_output)` first; it may replace the gradients."""
+
+    def leave(module: Module, args: tuple, output: Any) -> Any:
+        return _tell(partial(hook, module), output)
+
+    return module.register_forward_hook(leave, prepend=True)
+
+
+# %% Watching gradients tags=["export"] module="training.backward_hooks"
+def watch_gradients(
+    modules: Mapping[str, Module], see: Callable[[str, Tensor], Any]
+) -> Handles:
+    """Call `see(name, grad_output)` when a gradient reaches a module.
+
+    What comes after a module may not change its output in place.
+    """
+
+    def hook(name: str, module: Module, grads: tuple) -> None:
+        if grads[0] is not None:
+            see(name, grads[0].detach())
+
+    return Handles(
+        register_full_backward_pre_hook(module, partial(hook, name))
+        for name, module in modules.items()
+    )
+
+
+# %%
+sizes = {}
+with watch_gradients(
+    leaf_modules(model), lambda name, grad: sizes.update({name: grad.std()})
+):
+    cross_entropy(model(x), y).backward()
+{name: f"{size.item():.1e}" for name, size in sizes.items()}
+
+# %% [markdown]
+r"""
+The last layer comes first: that is the order in which a gradient arrives. Do
+our hooks see what torch's see?
+"""
+
+# %% tags=["reference"]
+theirs = torch.nn.Sequential(
+    torch.nn.Linear(784, 50), torch.nn.ReLU(), torch.nn.Linear(50, 10)
+)
+kept = {"ours": [], "torch's": []}
+with (
+    theirs[2].register_full_backward_hook(
+        lambda module, into, out: kept["torch's"].extend([*into, *out])
+    ),
+    register_full_backward_hook(
+        theirs[2], lambda module, into, out: kept["ours"].extend([*into, *out])
+    ),
+):
+    cross_entropy(theirs(x[:64]), y[:64]).backward()
+for ours, real in zip(*kept.values(), strict=True):
+    assert_equal(ours, real)
+[tuple(grad.shape) for grad in kept["ours"]]
+
+# %% [markdown]
+r"""
+## Statistics over training
+
+Of every `every`-th batch we keep, for each module, five things: which batch it
+was, mean and deviation, a {term}`histogram`, and for each unit the share of
+zeros among its outputs. A batch of a hundred thousand numbers becomes a
+hundred. They stay on their device until somebody looks, since a GPU that is
+asked for a number has to finish first.
+
+`torch.histc` passes over numbers outside its range. Those are the ones to be
+warned of, so they are moved to the edge first: the outermost bins hold all that
+lies beyond.
+"""
+
+
+# %% What is kept of a batch tags=["export"] module="training.statistics"
+"""Means, deviations, histograms and dead units over training, and pictures."""
+
+
+class Snapshot(NamedTuple):
+    """What one tensor looked like, in numbers on its own device."""
+
+    step: int
+    mean: Tensor  # ()
+    std: Tensor  # ()
+    counts: Tensor  # (n_bins,), from -reach to reach, ends included
+    zeros: Tensor  # (units,), the share of zeros
+
+
+class Statistics:
+    """Snapshots of named tensors, of every `every`-th that comes by a name.
+
+    A unit is an index of `unit_axis`: 1 is right for (n, d) and (n, c, h, w).
+    """
+
+    def __init__(
+        self,
+        every: int = 1,
+        reach: float = 4.0,
+        n_bins: int = 40,
+        unit_axis: int = 1,
+    ):
+        if every < 1 or reach <= 0:
+            raise ValueError(
+                f"expected every >= 1 and reach > 0, got {every} and {reach}"
+            )
+        self.every, self.reach, self.n_bins = every, reach, n_bins
+        self.unit_axis = unit_axis
+        self.n_seen: Counter[str] = Counter()
+        self.kept: dict[str, list[Snapshot]] = defaultdict(list)
+
+    @torch.no_grad()
+    def record(self, name: str, tensor: Tensor) -> None:
+        """See a tensor; keep its snapshot if its turn has come."""
+        step = self.n_seen[name]
+        self.n_seen[name] += 1
+        if not -tensor.dim() <= self.unit_axis < tensor.dim():
+            shape = tuple(tensor.shape)
+            raise ValueError(
+                f"{name!r} has shape {shape}: no axis {self.unit_axis} of units"
+            )
+        if step % self.every == 0 and tensor.numel():
+            self.kept[name].append(self.snapshot(step, tensor.float()))
+
+    def snapshot(self, step: int, tensor: Tensor) -> Snapshot:
+        """The numbers that are kept of one tensor."""
+        ends = -self.reach, self.reach
+        inside = tensor.clamp(*ends).nan_to_num(self.reach)
+        counts = inside.histc(self.n_bins, *ends)
+        units = tensor.movedim(self.unit_axis, 0).flatten(1)
+        zeros = (units == 0).float().mean(1)
+        return Snapshot(
+            step, tensor.mean(), tensor.std(correction=0), counts, zeros
+        )
+
+    def series(self, name: str, field: str) -> Tensor:
+        """One field over the snapshots, such as "mean": (steps, ...)."""
+        if name not in self.kept:
+            raise KeyError(f"{name!r} is not one of {sorted(self.kept)}")
+        values = [getattr(each, field) for each in self.kept[name]]
+        return torch.stack([torch.as_tensor(value) for value in values]).cpu()
+
+    def dead(self, name: str, last: int = 5) -> Tensor:
+        """Which units gave nothing but zeros in the last snapshots: (units,)"""
+        return (self.series(name, "zeros")[-last:] == 1).all(0)
+
+
+# %% [markdown]
+r"""
+Watching and keeping are two things, so `Statistics` knows nothing of hooks:
+`record` is a function that `watch_outputs` may call, or `watch_gradients`, or
+nobody.
+"""
+
+
+# %%
+def watched(model: Module, lr: float = 0.1, every: int = 2) -> Statistics:
+    stats = Statistics(every, reach=6.0)
+    with watch_outputs(leaf_modules(model), stats.record):
+        train(model, lr)
+    return stats
+
+
+torch.manual_seed(0)
+stats = watched(network())
+stats.series("2", "std")[:5]
+
+# %% [markdown]
+r"""
+Two pictures show them. The first has a line for each module. In the second
+each column is the histogram of one batch, seen from above, and time runs to the
+right. Counts differ by a thousand times, so the colour is the logarithm of the
+count.
+"""
+
+
+# %% Pictures of statistics tags=["export"] module="training.statistics"
+def plot_moments(stats: Statistics, names: Iterable[str] | None = None) -> Any:
+    """Mean and deviation over training, a line for each name."""
+    import matplotlib.pyplot as plt
+
+    size = {"figsize": (6.4, 2.8), "layout": "constrained"}
+    figure, axes = plt.subplots(1, 2, **size)
+    for name in stats.kept if names is None else names:
+        steps = stats.series(name, "step")
+        for ax, field in zip(axes, ("mean", "std"), strict=True):
+            ax.plot(steps, stats.series(name, field), lw=1, label=name)
+            ax.set(xlabel="batch", title=field)
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside right center")
+    return figure
+
+
+def plot_histograms(
+    stats: Statistics, names: Iterable[str] | None = None
+) -> Any:
+    """The histograms of each name over training, as an image of log counts."""
+    import matplotlib.pyplot as plt
+
+    names = list(stats.kept if names is None else names)
+    size, r = (2.13 * len(names), 2.4), stats.reach
+    figure, axes = plt.subplots(1, len(names), figsize=size, squeeze=False)
+    for ax, name in zip(axes.flat, names, strict=True):
+        steps = stats.series(name, "step")
+        ends = (0, int(steps[-1]) + stats.every, -r, r)
+        image = stats.series(name, "counts").T.log1p().numpy()
+        ax.imshow(image, origin="lower", aspect="auto", extent=ends)
+        ax.set(xlabel="batch", title=name)
+        ax.label_outer()
+    return figure
+
+
+def plot_dead(stats: Statistics, names: Iterable[str] | None = None) -> Any:
+    """The share of units that give only zeros in a batch, over training."""
+    import matplotlib.pyplot as plt
+
+    figure, ax = plt.subplots(figsize=(6.4, 2.8))
+    for name in stats.kept if names is None else names:
+        share = (stats.series(name, "zeros") == 1).float().mean(1)
+        ax.plot(stats.series(name, "step"), share, label=name)
+    ax.set(xlabel="batch", ylabel="share of dead units", ylim=(-0.02, 1.02))
+    ax.legend()
+    return figure
+
+
+# %% alt="Mean and deviation of the outputs of five modules over 160 batches. The deviations rise in the first forty batches and then level off; that of the last module grows the most, from 0.1 to above 3. No line jumps." tags=["hide-input"]
+plot_moments(stats)
+plt.show()
+
+# %% alt="Three images, one for each linear layer. Time runs to the right, the value upwards, and the colour is the logarithm of the count. In each a thin bright band around zero widens smoothly in the first forty batches and then stays." tags=["hide-input"]
+plot_histograms(stats, ["0", "2", "4"])
+plt.show()
+
+# %% [markdown]
+r"""
+This is what health looks like: bands that widen without a jump. (The dark
+column is the last batch of the first epoch, which has only eight examples.) Now
+three networks that are not well. The first starts from weights of variance 1,
+the second trains at a learning rate of 3, the third at 0.001.
+"""
+
+
+# %%
+def unit_variance(model: Module) -> Module:
+    for param in model.parameters():
+        init.normal_(param)
+    return model
+
+
+torch.manual_seed(0)
+ill = {"variance 1": watched(unit_variance(network()))}
+ill |= {f"lr {lr:g}": watched(network(), lr) for lr in (3.0, 0.001)}
+
+# %% alt="Histograms of the second linear layer over training in three ill networks. Variance 1: the picture begins at both edges and soon falls apart into a few horizontal stripes. Learning rate 3: after a few chaotic batches only horizontal stripes remain. Learning rate 0.001: one narrow band that does not change at all." tags=["hide-input"]
+figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.4), sharey=True)
+for ax, (name, each) in zip(axes, ill.items()):
+    image = each.series("2", "counts").T.log1p().numpy()
+    ax.imshow(
+        image, origin="lower", aspect="auto", extent=(0, len(losses), -6, 6)
+    )
+    ax.set(xlabel="batch", title=name)
+plt.show()
+
+# %% [markdown]
+r"""
+The first begins at both edges, and breaks. The second shows a catastrophe of a
+few batches, and then stripes: each unit says the same to every digit. The third
+does nothing wrong. It does nothing.
+
+A ReLU whose input is negative for every example gives zero for all, and has a
+slope of zero for all: no gradient will ever bring it back. It is a
+{term}`dead unit`. The share of zeros tells.
+"""
+
+# %%
+dead = {
+    name: each.dead("3").float().mean().item()
+    for name, each in {"healthy": stats, **ill}.items()
+}
+assert dead["healthy"] < 0.1 < 0.5 < dead["lr 3"]
+dead
+
+# %% alt="Share of dead units over training at a learning rate of 3: within a few batches nearly all units of both hidden layers are dead, and none returns." tags=["hide-input"]
+plot_dead(ill["lr 3"], ["1", "3"])
+plt.show()
+
+# %% [markdown]
+r"""
+## A summary
+
+Before the first batch one wants to know what the model *is*: which shapes flow,
+where the parameters are, and what a call costs. Cost is counted in
+{term}`multiply-adds <multiply-add>`: a linear layer needs `in_features` of them
+for each number it puts out. The count cannot be read off a module's parameters
+alone, so each kind of module has a rule, and a module with parameters but
+without a rule shows a question mark rather than a zero.
+"""
+
+
+# %% Rules, and what a call shows tags=["export"] module="training.summary"
+"""What a model is made of: shapes, parameters, multiply-adds."""
+
+CostRule = Callable[[Any, Tensor], int]  # (module, output) -> multiply-adds
+
+
+def linear_multiply_adds(module: Linear, output: Tensor) -> int:
+    """One for each input of each number put out; the bias is an addition."""
+    return output.numel() * module.in_features
+
+
+RULES: Mapping[type, CostRule] = {
+    Linear: linear_multiply_adds,
+    torch.nn.Linear: linear_multiply_adds,
+}
+
+
+class Row(NamedTuple):
+    """A module in a summary; None is unknown."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...] | None  # of the last output
+    n_params: int  # its own; a shared one counts where it is met first
+    multiply_adds: int | None  # of all calls
+
+
+class _Observer:
+    """Notes the shape and the cost of each call of the modules it watches."""
+
+    def __init__(self, rules: Mapping[type, CostRule]):
+        self.rules = rules
+        self.shapes: dict[str, tuple[int, ...] | None] = {}
+        self.costs: dict[str, int | None] = {}
+
+    def note(self, name: str, module: Module, args: tuple, output: Any) -> None:
+        """A forward hook, after its first argument."""
+        known = isinstance(output, Tensor)
+        self.shapes[name] = tuple(output.shape) if known else None
+        kinds = [kind for kind in type(module).__mro__ if kind in self.rules]
+        own = any(True for _ in module.parameters(recurse=False))
+        if kinds:
+            cost = self.rules[kinds[0]](module, output)
+            self.costs[name] = self.costs.get(name, 0) + cost
+        else:
+            self.costs[name] = None if own else 0
+
+
+# %% [markdown]
+r"""
+The model is called in evaluation mode and without gradients, so that the call
+changes nothing, and afterwards each module is in the mode it was in.
+"""
+
+
+# %% The summary tags=["export"] module="training.summary"
+@torch.no_grad()
+def summarize(
+    model: Module, *args: Any, rules: Mapping[type, CostRule] | None = None
+) -> "Summary":
+    """Call the model with `args`, in evaluation mode, and list its modules.
+
+    `rules` adds kinds of modules whose multiply-adds are known.
+    """
+    modules = dict(model.named_modules())
+    modes = {name: module.training for name, module in modules.items()}
+    observer = _Observer({**RULES, **(rules or {})})
+    hooks = (
+        module.register_forward_hook(partial(observer.note, name))
+        for name, module in modules.items()
+    )
+    try:
+        with Handles(hooks):
+            model.eval()
+            model(*args)
+    finally:
+        for name, module in modules.items():
+            module.training = modes[name]
+    seen: set[Tensor] = set()
+    return Summary(
+        Row(
+            name,
+            type(module).__name__,
+            observer.shapes.get(name),
+            _count_new(module, seen),
+            observer.costs.get(name, 0),
+        )
+        for name, module in modules.items()
+    )
+
+
+def _count_new(module: Module, seen: set[Tensor]) -> int:
+    """Elements of the parameters not seen before, which then are."""
+    new = set(module.parameters(recurse=False)) - seen
+    seen |= new
+    return sum(param.numel() for param in new)
+
+
+# %% As a table tags=["export"] module="training.summary"
+class Summary(tuple[Row, ...]):
+    """Rows that print as a table, indented as the modules are nested."""
+
+    @property
+    def n_params(self) -> int:
+        """Elements of all parameters, each counted once."""
+        return sum(row.n_params for row in self)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of all calls whose rule is known: at least so many."""
+        return sum(row.multiply_adds or 0 for row in self)
+
+    def __repr__(self) -> str:
+        lines = [_line("module", "output", "parameters", "multiply-adds")]
+        for row in self:
+            depth = row.name.count(".") + 1 if row.name else 0
+            label = f"({row.name.rpartition('.')[2]}): " if row.name else ""
+            shape = "-" if row.shape is None else str(row.shape)
+            cost = "?" if row.multiply_adds is None else row.multiply_adds
+            label = "  " * depth + label + row.kind
+            lines.append(_line(label, shape, row.n_params or "", cost or ""))
+        unknown = any(row.multiply_adds is None for row in self)
+        least = ">= " if unknown else ""
+        total = f"{least}{self.multiply_adds:,}"
+        return "\n".join([*lines, _line("total", "", self.n_params, total)])
+
+
+def _line(label: str, shape: str, params: int | str, cost: int | str) -> str:
+    """A line of 79 columns; a label that is too long loses its end."""
+    params, cost = (
+        f"{each:,}" if isinstance(each, int) else each
+        for each in (params, cost)
+    )
+    right = f"{shape:<18} {params:>12} {cost:>15}"
+    room = 78 - len(right)
+    label = label if len(label) <= room else f"{label[: room - 1]}…"
+    return f"{label:<{room}} {right}"
+
+
+# %%
+table = summarize(model, x[:64])
+table
+
+# %%
+assert table.n_params == 784 * 50 + 50 + 50 * 50 + 50 + 50 * 10 + 10
+assert table.multiply_adds == 64 * (784 * 50 + 50 * 50 + 50 * 10)
+
+# %% [markdown]
+r"""
+Nine tenths of everything lies in the first layer. The root has no numbers of
+its own, as all it has is in its children. The well-known `torchinfo` prints the
+same shapes and parameters. Its multiply-adds differ: it counts the bias too,
+and it multiplies by the batch only, so for a sequence `(n, t, d)` it is too low
+by a factor of `t`. Our tests hold ours against torch's own counter of
+operations.
+"""
+# %% [markdown]
+r"""
+## A gallery of bugs
+
+Pictures need somebody who looks. A check does not. Below is a training run with
+everything in it: it splits the data, normalises it, shuffles, trains with a
+layer that drops a tenth of its inputs at random, and evaluates. It is healthy.
+Each bug is a subclass that gets one thing wrong.
+"""
+
+
+# %%
+class Dropout(Module):
+    """Zeroes a share of its inputs, in training mode only."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return input
+        return input * (torch.rand_like(input) > 0.1) / 0.9
+
+
+class Experiment:
+    lr = 0.1
+
+    def __init__(self, seed: int, n: int = 2000):
+        self.rng = torch.Generator().manual_seed(seed)
+        rows = torch.randperm(50_000, generator=self.rng)[: n + 1000]
+        self.rows, self.valid_rows = self.split(rows, n)
+        self.x, self.valid_x = self.prepare(*self.raw())
+        self.y, self.valid_y = digits[self.rows], digits[self.valid_rows]
+        self.y = self.label(self.y)
+        torch.manual_seed(seed)
+        self.model = self.build()
+        self.params = list(self.model.parameters())
+
+    def split(self, rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        return rows[:n], rows[n:]
+
+    def raw(self) -> Iterator[Tensor]:
+        for rows in (self.rows, self.valid_rows):
+            yield images[rows].flatten(1).float()
+
+    def prepare(self, x: Tensor, valid_x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, std = x.mean(), x.std()
+        return (x - mean) / std, (valid_x - mean) / std
+
+    def label(self, y: Tensor) -> Tensor:
+        return y
+
+    def build(self) -> Module:
+        return Sequential(
+            *(Linear(784, 50), ReLU(), Dropout()),
+            *(Linear(50, 50), ReLU(), Linear(50, 10)),
+        )
+
+
+# %%
+class Experiment(Experiment):
+    def order(self) -> Tensor:
+        return torch.randperm(len(self.x), generator=self.rng)
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        return cross_entropy(output, target)
+
+    def clear(self) -> None:
+        for param in self.params:
+            param.grad = None
+
+    def step(self, rows: Tensor) -> None:
+        self.model.train()
+        self.clear()
+        self.loss(self.model(self.x[rows]), self.y[rows]).backward()
+        with torch.no_grad():
+            for param in self.params:
+                if param.grad is not None:
+                    param -= self.lr * param.grad
+
+    @torch.no_grad()
+    def predict(self, x: Tensor) -> Tensor:
+        self.model.eval()
+        return self.model(x)
+
+    def fit(self, n_epochs: int = 3) -> float:
+        for _ in range(n_epochs):
+            for rows in self.order().split(64):
+                self.step(rows)
+        right = self.predict(self.valid_x).argmax(-1) == self.valid_y
+        return right.float().mean().item()
+
+
+# %%
+Experiment(seed=0).fit()
+
+# %% [markdown]
+r"""
+A check is a function that returns a sentence about what it found, with the
+numbers, or `None`. So it serves in a notebook, in a test and in a training
+script: `assert check_overlap(x, valid_x) is None`. They come in three groups:
+what is wrong with the data, with the model, and with a step of training.
+
+### The data
+
+The data can be wrong in six ways, and five checks find them.
+
+* *Sorted batches.* Each batch should have about the class shares of the whole.
+  The {term}`chi-squared statistic` measures how far the counts are from that;
+  for shuffled data it is about as large as its degrees of freedom.
+* *Labels that do not belong to their inputs.* The mean image of each class,
+  from half of the examples, should classify the other half better than the
+  commonest class does. No network is needed, and none can help.
+* *Leaks.* If the statistics used to normalise saw the validation set, the
+  training inputs depend on it. So change the validation set and see whether
+  they move. That finds every way of leaking, not just this one.
+* *Validation by the training set.* Count the rows that occur in both.
+* *Another scale.* Means and deviations of the two sets should be near to each
+  other.
+"""
+
+
+# %% Is the data in order? tags=["export"] module="training.data_checks"
+"""Checks of the data: a sentence about what is wrong, or None."""
+
+
+def check_shuffled(labels: Iterable[Tensor]) -> str | None:
+    """Does each batch of labels hold the classes in the shares of all?"""
+    batches = list(labels)
+    n_classes = int(max(batch.max() for batch in batches)) + 1
+    counts = torch.stack([b.bincount(minlength=n_classes) for b in batches])
+    counts = counts[:, counts.sum(0) > 0].double()  # (batches, classes)
+    shares = counts.sum(0) / counts.sum()
+    expected = counts.sum(1, keepdim=True) * shares
+    chi2 = ((counts - expected) ** 2 / expected).sum().item()
+    freedom = (counts.shape[0] - 1) * (counts.shape[1] - 1)
+    if chi2 <= freedom + 6 * math.sqrt(2 * freedom + 1):
+        return None
+    return (
+        f"the classes are unevenly spread over the batches: chi² is "
+        f"{chi2:.0f}, for shuffled ones about {freedom}"
+    )
+
+
+def check_labels(input: Tensor, target: Tensor) -> str | None:
+    """Do inputs (n, ...) tell anything of their labels (n,)?
+
+    Compares with the means of the classes, so a task in which classes differ
+    in no mean is reported too.
+    """
+    x, y = input.flatten(1).float(), target
+    classes = y[::2].unique()
+    means = torch.stack([x[::2][y[::2] == each].mean(0) for each in classes])
+    # |x - m|² without |x|², which is the same for every m
+    distances = means.square().sum(1) - 2 * x[1::2] @ means.T
+    nearest = classes[distances.argmin(1)]
+    right = (nearest == y[1::2]).double().mean().item()
+    chance = (y.bincount().max() / len(y)).item()
+    spread = math.sqrt(chance * (1 - chance) / len(nearest))
+    if right > chance + 5 * spread:
+        return None
+    return (
+        f"the nearest class mean is right for {right:.1%} of the examples, "
+        f"the commonest class for {chance:.1%}: do labels belong to inputs?"
+    )
+
+
+# %% Is validation kept apart? tags=["export"] module="training.data_checks"
+_Prepare = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def check_leak(prepare: _Prepare, train: Tensor, valid: Tensor) -> str | None:
+    """Does `prepare(train, valid)` let anything see the validation rows?
+
+    Blanks all of them but the first: nothing else may change.
+    """
+    blank = torch.zeros_like(valid)
+    blank[0] = valid[0]
+    before, after = prepare(train, valid), prepare(train, blank)
+    shift = (before[0] - after[0]).abs().max().item()
+    own = (before[1][0] - after[1][0]).abs().max().item()
+    if shift == 0 and own == 0:
+        return None
+    return (
+        "without the other validation rows, the training inputs change by up "
+        f"to {shift:.2g} and the first validation row by {own:.2g}"
+    )
+
+
+def check_overlap(
+    train: Tensor, valid: Tensor, allowed: float = 0.01
+) -> str | None:
+    """Is more than a share `allowed` of validation rows in training, too?"""
+    rows = {row.numpy().tobytes() for row in train.cpu()}
+    same = sum(row.numpy().tobytes() in rows for row in valid.cpu())
+    if same <= allowed * len(valid):
+        return None
+    return f"{same} of {len(valid)} validation rows are training rows"
+
+
+def check_scale(train: Tensor, valid: Tensor) -> str | None:
+    """Are means and deviations of the two sets of inputs alike?"""
+    mean, std = train.mean().item(), train.std().item()
+    valid_mean, valid_std = valid.mean().item(), valid.std().item()
+    near = abs(valid_mean - mean) <= 0.2 * std
+    if near and 0.8 * std <= valid_std <= 1.25 * std:
+        return None
+    return (
+        f"validation inputs are {valid_mean:.3g} ± {valid_std:.3g}, "
+        f"training inputs {mean:.3g} ± {std:.3g}"
+    )
+
+
+# %% [markdown]
+r"""
+The bugs they are for. Each is a few words away from the healthy run.
+"""
+
+
+# %%
+class SortedBatches(Experiment):
+    def order(self) -> Tensor:
+        return self.y.argsort()
+
+
+class ShuffledLabels(Experiment):
+    def label(self, y: Tensor) -> Tensor:
+        return y[torch.randperm(len(y), generator=self.rng)]
+
+
+class LeakedStatistics(Experiment):
+    def prepare(self, x: Tensor, valid_x: Tensor) -> tuple[Tensor, Tensor]:
+        both = torch.cat([x, valid_x])
+        mean, std = both.mean(), both.std()
+        return (x - mean) / std, (valid_x - mean) / std
+
+
+class ValidatedOnTraining(Experiment):
+    def split(self, rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        return rows[:n], rows[:1000]
+
+
+class ForgottenNormalisation(Experiment):
+    def prepare(self, x: Tensor, valid_x: Tensor) -> tuple[Tensor, Tensor]:
+        return (x - x.mean()) / x.std(), valid_x / 255
+
+
+class OwnStatistics(Experiment):
+    def prepare(self, x: Tensor, valid_x: Tensor) -> tuple[Tensor, Tensor]:
+        return tuple((each - each.mean()) / each.std() for each in (x, valid_x))
+
+
+# %%
+sick = LeakedStatistics(seed=0)
+check_leak(sick.prepare, *sick.raw())
+
+# %% [markdown]
+r"""
+### The model
+
+* *Rows that depend on each other.* The answer for an example may not depend on
+  who else is in the batch, nor may its shape. So ask for one alone and compare.
+  That finds `squeeze()` without an axis, which at batch size 1 takes the batch
+  away too.
+* *Evaluation in training mode.* Asked twice, the model answers twice the same.
+* *Weights of the wrong size.* The deviation of each module's output is between
+  0.03 and 10. Torch's defaults keep to that for a few layers.
+* *A forgotten nonlinearity.* The output of one linear layer is the input of the
+  next: two matrices are one matrix.
+* *Softmax twice.* The scores that go into the loss are probabilities already.
+* *The wrong axis.* The mean loss of a batch is the mean of the losses of its
+  rows, each taken alone.
+"""
+
+
+# %% What does the model answer? tags=["export"] module="training.model_checks"
+"""Checks of a model and its loss: a sentence about what is wrong, or None."""
+
+_Predict = Callable[[Tensor], Tensor]
+
+
+@torch.no_grad()
+def check_rows(predict: _Predict, input: Tensor) -> str | None:
+    """Is the answer for a row the same when it comes alone?"""
+    together, alone = predict(input)[:1], predict(input[:1])
+    if together.shape != alone.shape:
+        shapes = f"{tuple(alone.shape)}, not {tuple(together.shape)}"
+        return f"a batch of one row gives {shapes}"
+    gap = (together - alone).abs().max().item()
+    if gap <= 1e-4 * (1 + together.abs().max().item()):
+        return None
+    return f"a row alone is answered differently, by up to {gap:.2g}"
+
+
+@torch.no_grad()
+def check_repeats(predict: _Predict, input: Tensor) -> str | None:
+    """Is the answer the same when asked twice?"""
+    gap = (predict(input) - predict(input)).abs().max().item()
+    if gap == 0:
+        return None
+    return (
+        f"asked twice, the answers differ by up to {gap:.2g}: "
+        "evaluate in evaluation mode"
+    )
+
+
+def check_scores(output: Tensor) -> str | None:
+    """Are scores for a cross-entropy (n, k) not yet probabilities?"""
+    sums = output.sum(-1)
+    if (output < 0).any() or ((sums - 1).abs() > 1e-3).any():
+        return None
+    return (
+        "the scores are positive and each row sums to 1: cross-entropy "
+        "applies softmax itself"
+    )
+
+
+def check_loss(
+    loss: Callable[[Tensor, Tensor], Tensor], output: Tensor, target: Tensor
+) -> str | None:
+    """Is the mean loss of a batch the mean of its rows' losses?
+
+    Not so for a loss that sums, or that weighs the classes.
+    """
+    rows = zip(output.split(1), target.split(1), strict=True)
+    apart = sum(loss(o, t).item() for o, t in rows) / len(output)
+    together = loss(output, target).item()
+    if abs(together - apart) <= 1e-3 * abs(apart) + 1e-6:
+        return None
+    return f"the batch's loss is {together:.4g}, its rows' mean is {apart:.4g}"
+
+
+# %% What happens within? tags=["export"] module="training.model_checks"
+@torch.no_grad()
+def check_activations(
+    model: Module, input: Tensor, low: float = 0.03, high: float = 10.0
+) -> str | None:
+    """Is the deviation of every module's output between `low` and `high`?"""
+    stds: dict[str, float] = {}
+    with watch_outputs(
+        leaf_modules(model), lambda name, out: stds.update({name: _std(out)})
+    ):
+        model(input)
+    wrong = [f"{k}: {v:.2g}" for k, v in stds.items() if not low <= v <= high]
+    if not wrong:
+        return None
+    return f"deviations outside {low:g} to {high:g}: {', '.join(wrong)}"
+
+
+def _std(tensor: Tensor) -> float:
+    return tensor.float().std(correction=0).item()
+
+
+@torch.no_grad()
+def check_nonlinear(model: Module, input: Tensor) -> str | None:
+    """Is there something between any two linear layers?"""
+    made: list[tuple[str, Tensor, Tensor]] = []  # as it is, as it was
+    found: list[str] = []
+
+    def hook(name: str, module: Module, args: tuple, output: Tensor) -> None:
+        found.extend(
+            f"{before} to {name}"
+            for before, now, then in made
+            if now is args[0] and now.equal(then)
+        )
+        made.append((name, output, output.clone()))
+
+    linear = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, Linear | torch.nn.Linear)
+    }
+    with Handles(
+        module.register_forward_hook(partial(hook, name))
+        for name, module in linear.items()
+    ):
+        model(input)
+    return f"nothing lies between {', '.join(found)}" if found else None
+
+
+# %% [markdown]
+r"""
+And the bugs:
+"""
+
+
+# %%
+class SqueezedOutput(Experiment):
+    def build(self) -> Module:
+        class Squeeze(Module):
+            def forward(self, input: Tensor) -> Tensor:
+                return input.squeeze()
+
+        return Sequential(*super().build(), Squeeze())
+
+
+class EvaluatedInTraining(Experiment):
+    def predict(self, x: Tensor) -> Tensor:
+        return self.model.train()(x).detach()
+
+
+class UnitVariance(Experiment):
+    def build(self) -> Module:
+        return unit_variance(super().build())
+
+
+class MissingReLU(Experiment):
+    def build(self) -> Module:
+        layers = list(super().build())
+        return Sequential(*layers[:4], layers[5])
+
+
+class SoftmaxTwice(Experiment):
+    def build(self) -> Module:
+        class Softmax(Module):
+            def forward(self, input: Tensor) -> Tensor:
+                return softmax(input, -1)
+
+        return Sequential(*super().build(), Softmax())
+
+
+class WrongAxis(Experiment):
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        shares = log_softmax(output, 0)  # over the batch
+        return -shares[range(len(target)), target].mean()
+
+
+# %%
+sick = MissingReLU(seed=0)
+check_nonlinear(sick.model, sick.x[:8])
+
+# %% [markdown]
+r"""
+### The step
+
+* *Gradients left over.* Put the weights back and take the same step again: the
+  gradient should be the same. If nobody cleared the first, it has doubled.
+* *Parameters nobody trains.* The graph of the loss ends in the tensors that
+  want a gradient. Each of them should be among those that the optimiser was
+  given. A layer in a plain list is not.
+* *Parameters nothing reaches.* The other way round: after a backward pass, each
+  has a gradient that is not all zeros. Behind a `detach` none has one.
+* *The learning rate.* The length of a step should be small against the length
+  of the weights, and not nothing: between $10^{-4}$ and $10^{-1}$ of it.
+"""
+
+
+# %% Does the gradient get everywhere? tags=["export"] module="training.step_checks"
+"""Checks of a training step: a sentence about what is wrong, or None."""
+
+
+def _reached(loss: Tensor) -> list[Tensor]:
+    """The tensors that the graph of a loss ends in: they want a gradient."""
+    pending, seen, leaves = [loss.grad_fn], {None}, []
+    while pending:
+        node = pending.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if type(node).__name__ == "AccumulateGrad":
+            leaves.append(node.variable)
+        pending.extend(before for before, _ in node.next_functions)
+    return leaves
+
+
+def check_parameters(loss: Tensor, parameters: Iterable[Tensor]) -> str | None:
+    """Is everything trained that the loss depends on?"""
+    given = set(parameters)
+    missed = [each for each in _reached(loss) if each not in given]
+    if not missed:
+        return None
+    shapes = ", ".join(str(tuple(each.shape)) for each in missed)
+    n = len(missed)
+    return f"{n} tensors want a gradient and are not trained: {shapes}"
+
+
+def check_gradients(named: Iterable[tuple[str, Tensor]]) -> str | None:
+    """After a backward pass, has each parameter a gradient, not all zero?"""
+    missed = [
+        name
+        for name, param in named
+        if param.requires_grad and (param.grad is None or not param.grad.any())
+    ]
+    return f"no gradient reaches {', '.join(missed)}" if missed else None
+
+
+# %% Does a step do what it should? tags=["export"] module="training.step_checks"
+def check_fresh(model: Module, step: Callable[[], Any]) -> str | None:
+    """Does the same step from the same weights find the same gradient?
+
+    `step()` trains on one batch, always the same one. The weights are put
+    back; what an optimizer remembers is not.
+    """
+    first, second = _gradient(model, step), _gradient(model, step)
+    gap, size, again = map(_length, (second - first, first, second))
+    if gap <= 1e-3 * size:
+        return None
+    return (
+        f"the same step again has a gradient of length {again:.3g}, "
+        f"at first {size:.3g}: is it cleared?"
+    )
+
+
+def _length(tensor: Tensor) -> float:
+    return tensor.square().sum().sqrt().item()
+
+
+def _gradient(model: Module, step: Callable[[], Any]) -> Tensor:
+    """All gradients after a step, in a row; the weights are put back."""
+    before = {name: t.clone() for name, t in model.state_dict().items()}
+    with torch.random.fork_rng():  # a second step draws the same numbers
+        step()
+    model.load_state_dict(before)
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    return torch.cat([torch.zeros(1)] + [g.flatten().cpu() for g in grads])
+
+
+def check_step_size(
+    model: Module,
+    step: Callable[[], Any],
+    low: float = 1e-4,
+    high: float = 1e-1,
+) -> str | None:
+    """Is a step between `low` and `high` of the weights' length?"""
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    step()
+    moved = size = 0.0
+    with torch.no_grad():
+        for name, param in model.named_parameters():
+            moved += (param - before[name]).square().sum().item()
+            size += before[name].square().sum().item()
+            param.copy_(before[name])
+    ratio = math.sqrt(moved / size) if size else math.inf
+    if low <= ratio <= high:
+        return None
+    return f"a step moves the weights by {ratio:.2g} of their length"
+
+
+# %% [markdown]
+r"""
+Five bugs:
+"""
+
+
+# %%
+class ForgottenZeroGrad(Experiment):
+    def clear(self) -> None:
+        pass
+
+
+class LayerInList(Experiment):
+    def build(self) -> Module:
+        class Listed(Module):
+            def __init__(self):
+                self.layers = [Linear(784, 50), Dropout(), Linear(50, 50)]
+                self.last = Linear(50, 10)
+
+            def forward(self, input: Tensor) -> Tensor:
+                first, drop, second = self.layers
+                hidden = drop(first(input).relu())
+                return self.last(second(hidden).relu())
+
+        return Listed()
+
+
+class Detached(Experiment):
+    def build(self) -> Module:
+        class Detach(Module):
+            def forward(self, input: Tensor) -> Tensor:
+                return input.detach()
+
+        layers = list(super().build())
+        return Sequential(*layers[:3], Detach(), *layers[3:])
+
+
+class TooFast(Experiment):
+    lr = 10.0
+
+
+class TooSlow(Experiment):
+    lr = 1e-4
+
+
+# %%
+sick = LayerInList(seed=0)
+loss = sick.loss(sick.model(sick.x[:8]), sick.y[:8])
+check_parameters(loss, sick.params)
+
+# %% [markdown]
+r"""
+## Every check on every run
+
+Now the test that such a list has to pass. All checks on all runs, over several
+seeds: each bug must be found, and the healthy run must not be accused, by any
+of them, ever.
+"""
+
+
+# %%
+def examine(run: Experiment) -> dict[str, str | None]:
+    """Every check on one run, before it is trained."""
+    few = torch.arange(64)
+    output = run.model(run.x[few])
+    loss = run.loss(output, run.y[few])
+    run.model.zero_grad()
+    loss.backward(retain_graph=True)
+    step = partial(run.step, few)
+    found = {
+        "shuffled": check_shuffled(run.y[r] for r in run.order().split(64)),
+        "labels": check_labels(run.x, run.y),
+        "leak": check_leak(run.prepare, *run.raw()),
+        "overlap": check_overlap(run.x, run.valid_x),
+        "scale": check_scale(run.x, run.valid_x),
+        "rows": check_rows(run.predict, run.valid_x[:8]),
+        "repeats": check_repeats(run.predict, run.valid_x[:8]),
+        "activations": check_activations(run.model, run.x[few]),
+        "nonlinear": check_nonlinear(run.model, run.x[few]),
+        "scores": check_scores(output),
+        "loss": check_loss(run.loss, output, run.y[few]),
+        "parameters": check_parameters(loss, run.params),
+        "gradients": check_gradients(run.model.named_parameters()),
+        "fresh": check_fresh(run.model, step),
+    }
+    return found | {"step size": check_step_size(run.model, step)}
+
+
+# %%
+aims = {
+    SortedBatches: "shuffled",
+    ShuffledLabels: "labels",
+    LeakedStatistics: "leak",
+    OwnStatistics: "leak",
+    ValidatedOnTraining: "overlap",
+    ForgottenNormalisation: "scale",
+    SqueezedOutput: "rows",
+    EvaluatedInTraining: "repeats",
+    UnitVariance: "activations",
+    MissingReLU: "nonlinear",
+    SoftmaxTwice: "scores",
+    WrongAxis: "loss",
+    LayerInList: "parameters",
+    Detached: "gradients",
+    ForgottenZeroGrad: "fresh",
+    TooFast: "step size",
+    TooSlow: "step size",
+}
+
+# %% limit=120
+n_seeds, fired, scores, sentences = 3, {}, {}, {}
+for kind in [Experiment, *aims]:
+    runs = [kind(seed) for seed in range(n_seeds)]
+    found = [examine(run) for run in runs]
+    fired[kind] = {
+        name: sum(each[name] is not None for each in found) for name in found[0]
+    }
+    sentences[kind] = found[0].get(aims.get(kind))
+    scores[kind] = torch.tensor([run.fit() for run in runs])
+
+# %%
+assert set(fired[Experiment].values()) == {0}
+assert all(fired[kind][aim] == n_seeds for kind, aim in aims.items())
+sum(map(len, fired.values())) * n_seeds
+
+# %% alt="A grid of dots: a row for the healthy run and for each of the seventeen bugs, a column for each of the fifteen checks. The healthy row is empty. Each bug has a dot in the column of its own check, and four have one or two grey ones beside it." tags=["hide-input"]
+columns = list(fired[Experiment])
+figure, ax = plt.subplots(figsize=(6.4, 5.2))
+for i, (kind, counts) in enumerate(fired.items()):
+    for j, name in enumerate(columns):
+        if counts[name]:
+            colour = "C1" if name == aims[kind] else "0.5"
+            ax.scatter(j, i, s=20 * counts[name], color=colour)
+ax.set_yticks(range(len(fired)), [kind.__name__ for kind in fired])
+ax.set_xticks(range(len(columns)), columns, rotation=90)
+ax.set_xlim(-0.5, len(columns) - 0.5)
+ax.invert_yaxis()
+ax.grid(alpha=0.2)
+plt.show()
+
+# %% [markdown]
+r"""
+Each bug is found at every seed. The grey dots are not false alarms but further
+symptoms: a dropout layer in a plain list, for example, is not found by `eval()`
+either, so that network answers differently each time.
+
+What the checks found, in their own words:
+"""
+
+# %% tags=["hide-input"]
+lines = [f"* `{kind.__name__}`: {text}" for kind, text in sentences.items()]
+Markdown("\n".join(lines[1:]))
+
+# %% [markdown]
+r"""
+And what would the accuracy have said? Three epochs of each, on the same seeds.
+"""
+
+# %% alt="Validation accuracy of the eighteen runs. The healthy one reaches 0.72 to 0.84. Four bugs are near chance and five more far below the healthy run. Validation on the training set lies above it; leaks, the squeezed output and the missing ReLU lie at the same place." tags=["hide-input"]
+figure, ax = plt.subplots(figsize=(6.4, 4.6))
+for i, each in enumerate(scores.values()):
+    ax.plot(each, [i] * n_seeds, "o", color="C1" if i else "C0", alpha=0.6)
+ax.axvline(scores[Experiment].mean(), color="0.5", lw=1, ls="--")
+ax.set_yticks(range(len(scores)), [kind.__name__ for kind in scores])
+ax.set_xlabel("validation accuracy")
+ax.invert_yaxis()
+plt.show()
+
+# %%
+healthy = scores[Experiment]
+unseen = [
+    kind.__name__
+    for kind in aims
+    if scores[kind].mean() > healthy.mean() - 0.02
+]
+quiet = {"LeakedStatistics", "OwnStatistics", "SqueezedOutput"}
+assert quiet | {"ValidatedOnTraining"} <= set(unseen)
+unseen, healthy.mean().item(), healthy.std().item()
+
+# %% [markdown]
+r"""
+## In a learner
+
+In the bare loop, a `with` statement held the hooks. A learner has a place for
+what lasts as long as a fit: a callback. {doc}`/3_training/3_learner` promises
+that `before_fit` is followed by `after_fit` or by `after_cancel_fit`, whatever
+happens, and that is the promise a hook needs.
+"""
+
+
+# %% Watching a fit tags=["export"] module="training.watch"
+"""Statistics of a model's activations or gradients while it is trained."""
+
+_See = Callable[[str, Tensor], Any]
+_Watcher = Callable[[Mapping[str, Module], _See], Handles]
+
+
+class Watch(Callback):
+    """Keeps `statistics` of the training batches of every fit.
+
+    `watch_outputs` watches activations, `watch_gradients` gradients. Without
+    `modules`, those that hold no other are watched.
+    """
+
+    def __init__(
+        self,
+        statistics: Statistics,
+        watch: _Watcher = watch_outputs,
+        modules: Mapping[str, Module] | None = None,
+    ):
+        self.statistics, self.watch, self.modules = statistics, watch, modules
+        self.handles = Handles(())
+
+    def before_fit(self, run: Run) -> None:
+        """Put the hooks on."""
+
+        def see(name: str, tensor: Tensor) -> None:
+            if run.training:
+                self.statistics.record(name, tensor)
+
+        watched = self.modules
+        watched = leaf_modules(run.model) if watched is None else watched
+        self.handles = self.watch(watched, see)
+
+    def after_fit(self, run: Run) -> None:
+        """Take them off."""
+        self.handles.remove()
+
+    after_cancel_fit = after_fit
+
+
+# %% In use loans="torch.optim.SGD" repaid="3_training/6_optim"
+from torch.optim import SGD
+
+torch.manual_seed(0)
+outputs, gradients = Statistics(every=8), Statistics(every=8, reach=0.02)
+learn = Learner(
+    network(),
+    list(zip(x.split(64), y.split(64))),
+    optim=SGD,
+    lr=0.1,
+    defaults=[],
+    callbacks=[Watch(outputs), Watch(gradients, watch_gradients)],
+)
+learn.fit(2)
+assert not any(module._hooks for module in learn.model.modules())
+
+# %% alt="Histograms of the gradients that reach the three linear layers, over training: a bright line at zero in each, with a band around it that widens as training goes on." tags=["hide-input"]
+plot_histograms(gradients, ["0", "2", "4"])
+plt.show()
+
+# %% [markdown]
+r"""
+## What looking is worth
+
+The first picture of health began with a deviation of 0.58 in the first layer
+and 0.1 in the last. That is torch's default, which we know from
+{doc}`/2_backward/6_linear` to lose a factor of $\sqrt 6$ a layer. So look, and
+mend what one sees: layer by layer, divide the weight by the deviation that a
+hook measures on one batch.
+"""
+
+
+# %%
+@torch.no_grad()
+def scale_outputs(model: Module, input: Tensor) -> Module:
+    stds = []
+    for layer in model:
+        if isinstance(layer, Linear):
+            init.zeros_(layer.bias)
+            with watch_outputs(
+                {"": layer}, lambda name, out: stds.append(out.std())
+            ):
+                model(input)
+            layer.weight /= stds[-1]
+    return model
+
+
+torch.manual_seed(0)
+scaled = scale_outputs(network(n_hidden=8), x[:512])
+assert check_activations(scaled, x[:512]) is None
+check_activations(network(n_hidden=8), x[:512])
+
+# %% [markdown]
+r"""
+The check had found the deeper network's default wanting before it was trained.
+Is it right? One epoch on the five thousand digits, five seeds, two depths, and
+a validation set of 2,000:
+"""
+
+# %% limit=120
+valid_x = images[50_000:52_000].flatten(1).float()
+raw = images[rows].float()
+valid_x = (valid_x - raw.mean()) / raw.std()
+valid_y = digits[50_000:52_000]
+
+
+def accuracy_of(model: Module, seed: int) -> float:
+    torch.manual_seed(seed)
+    train(model, n_epochs=1)
+    with torch.no_grad():
+        return (model(valid_x).argmax(-1) == valid_y).float().mean().item()
+
+
+accuracies = defaultdict(list)
+for depth in (2, 4, 8):
+    for seed in range(5):
+        torch.manual_seed(seed)
+        default, tuned = network(depth), network(depth)
+        tuned.load_state_dict(default.state_dict())
+        scale_outputs(tuned, x[:512])
+        accuracies[depth, "default"].append(accuracy_of(default, seed))
+        accuracies[depth, "looked at"].append(accuracy_of(tuned, seed))
+
+# %% tags=["hide-input"]
+spread = {
+    key: (torch.tensor(each).mean(), torch.tensor(each).std())
+    for key, each in accuracies.items()
+}
+table = "| hidden layers | default | looked at |\n| --- | --- | --- |"
+for depth in (2, 4, 8):
+    cells = [
+        "{:.1%} ± {:.1%}".format(*spread[depth, name])
+        for name in ("default", "looked at")
+    ]
+    table += f"\n| {depth} | {' | '.join(cells)} |"
+Markdown(table)
+
+# %%
+for depth, gain in ((2, 0.0), (4, 0.15), (8, 0.3)):
+    assert spread[depth, "looked at"][0] > spread[depth, "default"][0] + gain
+
+# %% [markdown]
+r"""
+With two hidden layers it is worth some points, about as many as the seeds
+differ. With eight it is the difference between guessing and learning, and a
+single batch, before any training, was enough to see it.
+Part 4 makes a method of it.
+
+## What we built
+
+* `Handles`, `watch_outputs`, `leaf_modules` (`training.hooks`): hooks on many
+  modules that come off together.
+* `register_full_backward_hook`, `register_full_backward_pre_hook`,
+  `watch_gradients` (`training.backward_hooks`): hooks on gradients, out of the
+  identity.
+* `Statistics`, `plot_moments`, `plot_histograms`, `plot_dead`
+  (`training.statistics`): what is kept of activations and gradients, and its
+  pictures; `Watch` (`training.watch`), the callback that keeps it.
+* `summarize` (`training.summary`): shapes, parameters and multiply-adds.
+* `check_shuffled`, `check_labels`, `check_leak`, `check_overlap`,
+  `check_scale` (`training.data_checks`): what is wrong with the data.
+* `check_rows`, `check_repeats`, `check_activations`, `check_nonlinear`,
+  `check_scores`, `check_loss` (`training.model_checks`): with the model.
+* `check_parameters`, `check_gradients`, `check_fresh`, `check_step_size`
+  (`training.step_checks`): with a step.
+
+## Questions
+
+:::{dropdown} Why does a hook belong in a `with` statement?
+Because the lines after an error do not run. A hook left on slows down every
+later call, and what it has collected is never freed.
+:::
+
+:::{dropdown} Why is the identity enough for a backward hook?
+Its backward pass is called with the gradient of the place in the graph where it
+stands. It need not change anything to look, and may return something else to
+change it.
+:::
+
+:::{dropdown} Why do a module's two gradients not arrive at the same time?
+The gradient of the output comes before the module's own backward pass, that of
+the input after it. A hook that shows both has to keep the first.
+:::
+
+:::{dropdown} Why is the histogram's colour the logarithm of the count?
+Nearly all activations lie near zero. On a linear scale that bin would be bright
+and every other one black, and it is the others that warn.
+:::
+
+:::{dropdown} Why does a dead unit stay dead?
+The slope of a ReLU is zero where its output is. If that is so for every
+example, no gradient reaches the unit's weights.
+:::
+
+:::{dropdown} Why is accuracy a bad detector of bugs?
+It falls only if a bug costs much, and a leak or a validation on training rows
+raises it. Above, four bugs and perhaps a fifth lie within two points of the
+healthy run.
+:::
+
+:::{dropdown} Why does `check_leak` change the data instead of reading the code?
+It asks the question itself: does anything depend on the validation set? Code
+has many ways to leak, and all of them have to answer yes.
+:::
+
+:::{dropdown} Which check would accuse a healthy model with batch normalisation?
+In training mode `check_rows` would, and rightly: each row's answer then depends
+on the others. In evaluation mode none would.
+:::
+
+## Exercises
+
+**1.** A number that is not finite spreads to everything after it. Write
+`first_bad(model, input)`: the name of the first module whose output holds one,
+or `None`.
+"""
+
+
+# %% tags=["solution"]
+def first_bad(model: Module, input: Tensor) -> str | None:
+    bad = []
+
+    def see(name: str, output: Tensor) -> None:
+        if not output.isfinite().all():
+            bad.append(name)
+
+    with watch_outputs(leaf_modules(model), see):
+        model(input)
+    return bad[0] if bad else None
+
+
+broken = network()
+assert first_bad(broken, x[:8]) is None
+broken[2].bias.data[3] = math.inf
+assert_equal(first_bad(broken, x[:8]), "2")
+
+# %% [markdown]
+r"""
+**2.** Give `summarize` a rule for a layer of your own, which multiplies each
+feature by a weight.
+"""
+
+
+# %% tags=["solution"]
+class Scale(Module):
+    def __init__(self, d: int):
+        self.weight = Parameter(torch.ones(d))
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input * self.weight
+
+
+scaled = Sequential(Linear(784, 50), Scale(50))
+assert "?" in repr(summarize(scaled, x[:1]))
+rules = {Scale: lambda module, output: output.numel()}
+assert_equal(summarize(scaled, x[:1], rules=rules).multiply_adds, 785 * 50)
+
+# %% [markdown]
+r"""
+**3.** Another bug: a data loader that was given a fixed seed at every epoch
+deals the same batches again and again. Write the check, and show that it is
+silent on the healthy order.
+"""
+
+
+# %% tags=["solution"]
+def check_reshuffled(first: Tensor, second: Tensor) -> str | None:
+    same = (first == second).double().mean().item()
+    return None if same < 0.5 else f"{same:.0%} of the rows come as before"
+
+
+class SameOrder(Experiment):
+    def order(self) -> Tensor:
+        fixed = torch.Generator().manual_seed(0)
+        return torch.randperm(len(self.x), generator=fixed)
+
+
+for kind, expected in ((Experiment, False), (SameOrder, True)):
+    run = kind(seed=0)
+    found = check_reshuffled(run.order(), run.order())
+    assert_equal(found is not None, expected)
+
+# %% [markdown]
+r"""
+**4.** A backward hook may change a gradient. Use one to clip what reaches a
+module to ±0.001, and show that the layer below gets less.
+"""
+
+# %% tags=["solution"]
+lengths = []
+for limit in (math.inf, 0.001):
+    torch.manual_seed(0)
+    model = network()
+    with register_full_backward_pre_hook(
+        model[2],
+        lambda module, grads, r=limit: tuple(g.clamp(-r, r) for g in grads),
+    ):
+        cross_entropy(model(x[:64]), y[:64]).backward()
+    lengths.append(model[0].weight.grad.square().sum().sqrt().item())
+assert lengths[1] < lengths[0]
+lengths
+
+# %% [markdown]
+r"""
+Every run of this chapter took plain steps against the gradient. What better
+steps look like is the subject of the next one.
+"""

@@ -1,0 +1,180 @@
+# Extracted from book/3_training/3_learner.py; edit it there.
+"""Checkpoints from which a killed run goes on as if nothing had been."""
+
+import signal
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+from groundup.data.resume import Resumable
+from groundup.training.callback import Callback, Run
+from groundup.training.file import read_checkpoint, write_checkpoint
+from groundup.training.state import (
+    CheckpointError,
+    all_random_states,
+    batches_after,
+    load_run_state,
+    run_state,
+    set_all_random_states,
+)
+
+
+class _Saving(Callback):
+    """Saves a run: its state, its place, and the random states."""
+
+    order = 100  # after all others
+
+    def __init__(self, folder: str | Path, every: int = 1000, keep: int = 2):
+        self.folder, self.every, self.keep = Path(folder), every, keep
+        self.saved = 0  # batches of this epoch in the last checkpoint
+        self.began: dict[str, Any] | None = None  # random states, at its start
+
+    def save(self, run: Run, batch: int, trained: bool = False) -> None:
+        """Write a checkpoint after so many batches of the epoch.
+
+        If that fails, warn: the last one is still there, and so is the run.
+        """
+        resumable = isinstance(run.train, Resumable) and batch and not trained
+        state = {
+            **run_state(run),
+            "fit": {"number": run.fits, "n_epochs": self.n_epochs},
+            "epochs": [run.start_epoch, run.epoch, run.stop_epoch],
+            "batch": batch,
+            "trained": trained,
+            "loader": run.train.state_dict() if resumable else None,
+            "began": self.began,
+            "now": all_random_states(run),
+        }
+        name = f"epoch-{run.epoch:06}-batch-{batch:08}.safetensors"
+        try:
+            write_checkpoint(self.folder / name, state)
+        except OSError as error:
+            text = f"no checkpoint in {run.place}: {error}; training goes on"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+        for old in self.files()[: -self.keep]:
+            old.unlink()
+        self.saved = batch
+
+    def files(self) -> list[Path]:
+        """The checkpoints in the folder, the newest last."""
+        return sorted(self.folder.glob("epoch-*-batch-*.safetensors"))
+
+    def after_batch(self, run: Run) -> None:
+        """Save if enough batches have gone by."""
+        done = run.batch_idx + 1
+        if run.training and done - self.saved >= self.every:
+            self.save(run, done)
+
+    def after_training(self, run: Run) -> None:
+        """Save before the validation: an epoch's training is done."""
+        self.save(run, run.batch_idx + 1, trained=True)
+
+    def after_fit(self, run: Run) -> None:
+        """Save the result, unless there was nothing left to do."""
+        if self.began is not None:
+            self.save(run, 0)
+
+
+class _Resuming(_Saving):
+    """Loads the newest checkpoint of the folder when its fit begins."""
+
+    def newest(self) -> dict[str, Any] | None:
+        """The newest checkpoint; damaged, it is refused, not passed over."""
+        *others, last = self.files() or [None]
+        if last is None:
+            return None
+        try:
+            return read_checkpoint(last)
+        except CheckpointError as error:
+            offer = f"; to go on from {others[-1]}, delete it" if others else ""
+            raise CheckpointError(f"{error}{offer}") from None
+
+    def before_fit(self, run: Run) -> None:
+        """Find out where to begin."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for torn in self.folder.glob("*.tmp"):
+            torn.unlink()
+        self.n_epochs, self.began = run.stop_epoch - run.start_epoch, None
+        self.state = state = self.newest()
+        if state is None or state["fit"]["number"] < run.fits:
+            self.state = None
+        elif state["fit"]["number"] > run.fits:  # this fit was over
+            self.state, run.stop_epoch = None, run.epoch
+        else:
+            load_run_state(run, state)
+            set_all_random_states(run, state["now"])
+            run.start_epoch, run.epoch, stop = state["epochs"]
+            same = state["fit"]["n_epochs"] == self.n_epochs
+            run.stop_epoch = stop if same else run.start_epoch + self.n_epochs
+
+    def before_epoch(self, run: Run) -> None:
+        """Begin the epoch, or go on in the middle of it."""
+        state, self.state, self.saved = self.state, None, 0
+        if state is None or state["batch"] == 0:
+            self.began = all_random_states(run)
+            return
+        load_run_state(run, state)
+        set_all_random_states(run, state["now"])
+        n, self.began = state["batch"], state["began"]
+        self.saved, run.first_batch, run.batch_idx = n, n, n - 1
+        if state["trained"]:
+            run.loader = ()
+        elif isinstance(run.train, Resumable):
+            run.train.load_state_dict(state["loader"])
+        else:
+            run.loader = batches_after(n, run, self.began, state["now"])
+
+
+class Checkpoint(_Resuming):
+    """Saves a run in a folder of its own, and goes on where it was killed.
+
+    Saves every so many batches, after each epoch's training, at the end, and
+    when Ctrl-C or SIGTERM ask to stop; `keep` files stay. The resumed run ends
+    bit for bit where the uninterrupted one does.
+    """
+
+    def __init__(self, folder: str | Path, every: int = 1000, keep: int = 2):
+        super().__init__(folder, every, keep)
+        self.signal: int | None = None
+        self.handlers: dict[int, Any] = {}
+
+    def before_fit(self, run: Run) -> None:
+        """Load what there is, and let signals wait for the end of a batch."""
+        super().before_fit(run)
+        self.signal = None
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.handlers[number] = signal.signal(number, self._asked)
+
+    def _asked(self, number: int, frame: Any) -> None:
+        if self.signal is not None:
+            self._leave()
+        self.signal = number
+
+    def _leave(self) -> None:
+        if self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + self.signal)
+
+    def after_batch(self, run: Run) -> None:
+        """Save if it is time, and leave if a signal asks for it."""
+        super().after_batch(run)
+        if self.signal is None:
+            return
+        done = run.batch_idx + 1
+        if run.training and self.saved < done:
+            self.save(run, done)
+        self._leave()
+
+    def after_fit(self, run: Run) -> None:
+        """Save the result, and handle signals as before."""
+        super().after_fit(run)
+        self.after_cancel_fit(run)
+        if self.signal is not None:
+            self._leave()
+
+    def after_cancel_fit(self, run: Run) -> None:
+        """Handle signals as before."""
+        while self.handlers:
+            signal.signal(*self.handlers.popitem())

@@ -1,0 +1,86 @@
+"""groundup.data.fetch: errors that say which item, batches by indexing."""
+
+import pytest
+import torch
+
+from groundup.data import DataLoader, TensorDataset
+from groundup.data.collate import default_collate
+from groundup.data.fetch import END, IterableFetch, Job, MapFetch, RowsFetch
+
+
+class Broken:
+    def __getitem__(self, index):
+        if index == 3:
+            raise FileNotFoundError("3.jpg")
+        return index
+
+
+def fetcher(dataset, batched=True, collate=default_collate, **options):
+    options = {"iterable": False, "drop_last": False} | options
+    job = Job(dataset, batched=batched, collate_fn=collate, **options)
+    return job.fetcher()
+
+
+@pytest.mark.parametrize(("batched", "index"), [(True, [1, 3]), (False, 3)])
+def test_an_error_says_which_item(batched, index):
+    with pytest.raises(FileNotFoundError, match=r"3\.jpg") as caught:
+        fetcher(Broken(), batched)(index)
+    assert caught.value.__notes__ == ["while loading item 3 of a Broken"]
+
+
+def test_an_error_in_collation_says_of_which_items():
+    with pytest.raises(RuntimeError) as caught:
+        fetcher([[1], [1, 2]])([0, 1])
+    assert caught.value.__notes__ == ["while collating items [0, 1]"]
+
+
+def test_an_error_in_getitems_shows_the_indices_shortened():
+    class Many(Broken):
+        def __getitems__(self, indices):
+            raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk") as caught:
+        fetcher(Many())(list(range(1000)))
+    (note,) = caught.value.__notes__
+    assert note.startswith("while loading items [0, 1, ") and len(note) < 300
+
+
+def test_getitems_is_asked_where_there_is_one():
+    class Many:
+        def __getitems__(self, indices):
+            return [10 * i for i in indices]
+
+    assert fetcher(Many())([1, 2]).tolist() == [10, 20]
+
+
+def test_rows_of_a_tensor_dataset_are_indexed_at_once():
+    dataset = TensorDataset(torch.rand(9, 2), torch.arange(9))
+    fast, plain = fetcher(dataset), MapFetch(fetcher(dataset).job)
+    assert isinstance(fast, RowsFetch)
+    for ours, theirs in zip(fast([4, 0, -1]), plain([4, 0, -1]), strict=True):
+        assert torch.equal(ours, theirs)
+    with pytest.raises(IndexError) as caught:
+        fast([9])
+    assert "items [9] of a TensorDataset" in caught.value.__notes__[0]
+
+
+def test_rows_are_not_indexed_where_someone_has_a_say():
+    class Own(TensorDataset):
+        def __getitem__(self, index):
+            return -1
+
+    assert not isinstance(fetcher(Own(torch.ones(2))), RowsFetch)
+    tensors = TensorDataset(torch.ones(2))
+    assert not isinstance(fetcher(tensors, collate=len), RowsFetch)
+    assert next(iter(DataLoader(Own(torch.ones(2))))).tolist() == [-1]
+
+
+def test_an_iterable_ends_and_stays_ended():
+    fetch = fetcher(range(3), iterable=True)
+    assert isinstance(fetch, IterableFetch)
+    assert fetch([None] * 2).tolist() == [0, 1]
+    assert fetch([None] * 2).tolist() == [2]
+    assert fetch([None] * 2) is END and fetch([None] * 2) is END
+    fetch = fetcher(range(3), iterable=True, drop_last=True)
+    assert fetch([None] * 2).tolist() == [0, 1]
+    assert fetch([None] * 2) is END and fetch([None]) is END

@@ -1,0 +1,189 @@
+"""groundup.data.loader: torch's loader, batch for batch, is the judge."""
+
+import itertools
+import random
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils import data as theirs
+
+from groundup import data as ours
+from tests.data.nested import assert_same
+
+BOTH = ours, theirs
+
+
+class Noisy:
+    """Items with random numbers of all three kinds, nested."""
+
+    def __len__(self):
+        return 11
+
+    def __getitem__(self, index):
+        noise = torch.rand(2), random.random(), np.random.rand()
+        return {"index": index, "noise": noise, "name": f"item {index}"}
+
+
+def check_same(make, epochs: int = 2, own: bool = False) -> None:
+    """The batches of several epochs, and the generator after them."""
+    found = []
+    for library in BOTH:
+        torch.manual_seed(7)
+        random.seed(7)
+        np.random.seed(7)
+        options = {}
+        if own:
+            options["generator"] = torch.Generator().manual_seed(8)
+        loader = make(library, **options)
+        batches = [list(loader) for _ in range(epochs)]
+        state = options.get("generator", torch.default_generator).get_state()
+        found.append([batches, state, torch.rand(1)])
+    assert_same(*found)
+
+
+@pytest.mark.earns("torch.utils.data.DataLoader")
+@settings(deadline=None)
+@given(
+    batch_size=st.none() | st.integers(1, 12),
+    shuffle=st.booleans(),
+    own=st.booleans(),
+)
+def test_batches_are_torchs_bit_for_bit(batch_size, shuffle, own):
+    check_same(
+        lambda library, **options: library.DataLoader(
+            Noisy(), batch_size, shuffle, **options
+        ),
+        own=own,
+    )
+
+
+@pytest.mark.earns("torch.utils.data.DataLoader")
+@pytest.mark.parametrize("persistent", [False, True])
+@pytest.mark.parametrize("own", [False, True])
+def test_batches_of_workers_are_torchs_bit_for_bit(persistent, own):
+    check_same(
+        lambda library, **options: library.DataLoader(
+            Noisy(),
+            2,
+            shuffle=True,
+            num_workers=2,
+            persistent_workers=persistent,
+            **options,
+        ),
+        own=own,
+    )
+
+
+def lines(library):
+    """A stream that deals its lines out to the workers, unevenly."""
+
+    class Lines(library.IterableDataset):
+        def __iter__(self):
+            info = library.get_worker_info()
+            mine = range(11) if info is None else range(4 * info.id + 3)
+            return ((i, torch.rand(1)) for i in mine)
+
+        def __len__(self):
+            return 11
+
+    return Lines()
+
+
+@pytest.mark.parametrize("options", [{}, {"drop_last": True}])
+def test_streams_are_torchs(options):
+    def make(library, **more):
+        return library.DataLoader(lines(library), 4, **options, **more)
+
+    check_same(make)
+    assert len(make(ours)) == len(make(theirs))
+    check_same(lambda lib, **more: lib.DataLoader(lines(lib), None, **more))
+
+
+@pytest.mark.earns("torch.utils.data.get_worker_info")
+@pytest.mark.parametrize("persistent", [False, True])
+def test_streams_in_workers_are_torchs(persistent):
+    def make(library, **options):
+        return library.DataLoader(
+            lines(library),
+            2,
+            num_workers=3,
+            persistent_workers=persistent,
+            **options,
+        )
+
+    check_same(make)
+    for library in BOTH:
+        assert library.get_worker_info() is None
+
+
+@pytest.mark.earns("torch.utils.data.get_worker_info")
+def test_worker_init_fn_sees_the_worker():
+    found = []
+    for library in BOTH:
+
+        def start(worker, library=library):
+            info = library.get_worker_info()
+            assert info.id == worker and info.seed == torch.initial_seed()
+            info.dataset[worker] = [info.id, info.num_workers, info.seed]
+
+        torch.manual_seed(3)
+        loader = library.DataLoader(
+            [0, 0], None, num_workers=2, worker_init_fn=start
+        )
+        found.append(list(loader))
+    assert_same(*found)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_stream_of_torchs_is_recognised(workers):
+    assert list(ours.DataLoader(lines(theirs), None, num_workers=workers))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batch_sampler": [[3, 1], [2], []][:2]},
+        {"sampler": [4, 2, 0], "batch_size": 2},
+        {"sampler": "ab", "batch_size": None},
+        {"batch_size": 4, "drop_last": True},
+        {"batch_size": 4, "collate_fn": str},
+        {"batch_size": None, "collate_fn": str},
+        {"batch_size": 2, "pin_memory": True},
+    ],
+)
+@pytest.mark.filterwarnings("ignore:'pin_memory'")
+def test_options_do_what_torchs_do(options):
+    keyed = {"a": 1.5, "b": 2.5}
+    dataset = keyed if options.get("sampler") == "ab" else range(9)
+    check_same(lambda lib, **more: lib.DataLoader(dataset, **options, **more))
+    assert len(ours.DataLoader(dataset, **options)) == len(
+        theirs.DataLoader(dataset, **options)
+    )
+
+
+def test_two_epochs_at_once_do_not_disturb_each_other():
+    loader = ours.DataLoader(range(6), 2)
+    pairs = list(zip(loader, loader, strict=True))
+    for first, second in pairs:
+        assert_same(first, second)
+    assert len(pairs) == 3
+
+
+def test_the_next_batch_is_loaded_while_this_one_is_used():
+    class Slow:
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return time.monotonic()
+
+    stamps = []
+    for batch in ours.DataLoader(Slow(), num_workers=1, prefetch_factor=1):
+        time.sleep(0.2)
+        stamps.append((batch.item(), time.monotonic()))
+    for (_, used), (loaded, _) in itertools.pairwise(stamps):
+        assert loaded < used

@@ -1,0 +1,108 @@
+import pytest
+import torch
+from groundup.training.data_checks import (
+    check_labels,
+    check_leak,
+    check_overlap,
+    check_scale,
+    check_shuffled,
+)
+
+seeds = pytest.mark.parametrize("seed", range(5))
+
+
+def blobs(seed, n=600, n_classes=4):
+    """Classes around points of their own: (n, 8), (n,)"""
+    torch.manual_seed(seed)
+    y = torch.randint(n_classes, (n,))
+    return torch.randn(n_classes, 8)[y] + torch.randn(n, 8), y
+
+
+@seeds
+@pytest.mark.parametrize("size", [16, 50, 600])
+def test_shuffled_batches_pass_and_sorted_ones_do_not(seed, size):
+    _, y = blobs(seed)
+    assert check_shuffled(y.split(size)) is None
+    if size < 600:
+        found = check_shuffled(y.sort().values.split(size))
+        assert "unevenly spread" in found
+
+
+@seeds
+def test_batches_may_be_uneven_and_classes_rare_or_absent(seed):
+    torch.manual_seed(seed)
+    y = torch.tensor([0, 2, 5]).repeat_interleave(torch.tensor([400, 50, 9]))
+    shuffled = y[torch.randperm(len(y))]
+    assert check_shuffled(shuffled.split(37)) is None
+    assert check_shuffled(y.split(37)) is not None
+
+
+@seeds
+@pytest.mark.parametrize("shape", [(8,), (2, 4)])
+def test_labels_that_were_shuffled_are_found(seed, shape):
+    x, y = blobs(seed)
+    x = x.view(-1, *shape)
+    assert check_labels(x, y) is None
+    found = check_labels(x, y[torch.randperm(len(y))])
+    assert "do labels belong to inputs?" in found
+
+
+@seeds
+def test_labels_are_judged_in_any_order_and_in_bytes(seed):
+    x, y = blobs(seed)
+    order = y.argsort()
+    pixels = (x * 20 + 128).clamp(0, 255).byte()
+    assert check_labels(pixels[order], y[order]) is None
+
+
+def own(x, valid):
+    return (x - x.mean(0)) / x.std(0), (valid - x.mean(0)) / x.std(0)
+
+
+def joint(x, valid):
+    both = torch.cat([x, valid])
+    return x - both.mean(0), valid - both.mean(0)
+
+
+def separate(x, valid):
+    return x - x.mean(0), valid - valid.mean(0)
+
+
+def by_validation(x, valid):
+    """A leak that is no statistic: a feature chosen by the validation set."""
+    return x[:, valid.var(0).argsort()], valid[:, valid.var(0).argsort()]
+
+
+@seeds
+@pytest.mark.parametrize(
+    "prepare, leaks",
+    [(own, False), (joint, True), (separate, True), (by_validation, True)],
+)
+def test_every_way_to_see_the_validation_set_is_a_leak(seed, prepare, leaks):
+    x, _ = blobs(seed)
+    x[:, 3] *= 5
+    found = check_leak(prepare, x[:400], x[400:])
+    assert (found is not None) == leaks
+
+
+@seeds
+def test_rows_in_both_sets_are_counted(seed):
+    x, _ = blobs(seed)
+    assert check_overlap(x[:400], x[400:]) is None
+    assert "200 of 200" in check_overlap(x[:400], x[:200])
+    assert "20 of 200" in check_overlap(x[:400], x[380:580])
+    assert check_overlap(x[:400], x[380:580], allowed=0.1) is None
+
+
+@seeds
+@pytest.mark.parametrize("change", [lambda v: v / 255, lambda v: v + 1])
+def test_another_scale_is_found(seed, change):
+    x, _ = blobs(seed)
+    assert check_scale(x[:400], x[400:]) is None
+    assert "±" in check_scale(x[:400], change(x[400:]))
+
+
+def test_inputs_of_one_value_have_a_scale_too():
+    ones = torch.ones(5, 3)
+    assert check_scale(ones, ones) is None
+    assert check_scale(ones, 2 * ones) is not None

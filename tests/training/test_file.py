@@ -1,0 +1,90 @@
+import errno
+import os
+
+import pytest
+import safetensors.torch
+import torch
+
+from groundup.training import (
+    CheckpointError,
+    read_checkpoint,
+    write_checkpoint,
+    write_file,
+)
+
+state = {
+    "model": {"w": torch.arange(6.0).view(2, 3), "b": torch.tensor(True)},
+    "lr": 0.1,
+    "half": torch.ones(3, dtype=torch.bfloat16),
+}
+
+
+def test_a_state_comes_back(tmp_path):
+    write_checkpoint(tmp_path / "a.safetensors", state)
+    back = read_checkpoint(tmp_path / "a.safetensors")
+    assert back["lr"] == 0.1 and back["model"].keys() == {"w", "b"}
+    assert torch.equal(back["model"]["w"], state["model"]["w"])
+    assert back["half"].dtype == torch.bfloat16
+
+
+def test_equal_states_are_equal_files_with_equal_digests(tmp_path):
+    paths = tmp_path / "a", tmp_path / "b"
+    digests = [write_checkpoint(path, state) for path in paths]
+    assert digests[0] == digests[1]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert write_checkpoint(paths[0], {**state, "lr": 0.2}) != digests[0]
+
+
+def test_other_programs_can_read_the_tensors(tmp_path):
+    write_checkpoint(tmp_path / "a", state)
+    tensors = safetensors.torch.load_file(tmp_path / "a")
+    assert torch.equal(tensors["state.model.w"], state["model"]["w"])
+
+
+def test_every_flipped_bit_is_refused(tmp_path):
+    path = tmp_path / "a"
+    write_checkpoint(path, state)
+    whole = path.read_bytes()
+    for i in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[i] ^= 1 << i % 8
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="is damaged"):
+            read_checkpoint(path)
+
+
+@pytest.mark.parametrize("size", [0, 7, 100, -1])
+def test_a_short_file_is_refused(tmp_path, size):
+    path = tmp_path / "a"
+    write_checkpoint(path, state)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch, step):
+    path = tmp_path / "a"
+    write_file(path, b"old")
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, step, full)
+    with pytest.raises(OSError, match="No space"):
+        write_file(path, b"new and longer")
+    assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_name_comes_after_the_bytes_are_on_the_disk(tmp_path, monkeypatch):
+    calls = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+
+        def told(*args, name=name, real=real):
+            calls.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(os, name, told)
+    write_file(tmp_path / "a", b"data")
+    assert calls == ["fsync", "replace", "fsync"]

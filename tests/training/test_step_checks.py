@@ -1,0 +1,135 @@
+import pytest
+import torch
+from groundup.training.step_checks import (
+    check_fresh,
+    check_gradients,
+    check_parameters,
+    check_step_size,
+)
+from torch.nn import functional as F
+
+from groundup import nn
+
+seeds = pytest.mark.parametrize("seed", range(5))
+
+
+class Network(nn.Module):
+    """Two layers, the first perhaps in a list, or behind a `detach`."""
+
+    def __init__(self, listed=False, detached=False):
+        first = nn.Linear(8, 16)
+        self.first = [first] if listed else first
+        self.detached = detached
+        self.last = nn.Linear(16, 4)
+
+    def forward(self, x):
+        first = self.first[0] if isinstance(self.first, list) else self.first
+        hidden = first(x).relu()
+        return self.last(hidden.detach() if self.detached else hidden)
+
+
+def setup(seed, **bugs):
+    torch.manual_seed(seed)
+    net = Network(**bugs)
+    x, y = torch.randn(64, 8), torch.randint(4, (64,))
+    return net, lambda: F.cross_entropy(net(x), y)
+
+
+def stepper(net, loss, lr=0.1, clear="before"):
+    def step():
+        if clear == "before":
+            net.zero_grad()
+        loss().backward()
+        with torch.no_grad():
+            for param in net.parameters():
+                param -= lr * param.grad
+        if clear == "after":
+            net.zero_grad()
+        if clear == "after, to zeros":
+            net.zero_grad(set_to_none=False)
+
+    return step
+
+
+@seeds
+def test_a_layer_in_a_list_is_found(seed):
+    net, loss = setup(seed)
+    assert check_parameters(loss(), net.parameters()) is None
+    net, loss = setup(seed, listed=True)
+    found = check_parameters(loss(), net.parameters())
+    assert "2 tensors" in found and "(16, 8)" in found
+
+
+def test_a_frozen_parameter_need_not_be_trained():
+    net, loss = setup(0)
+    net.first.requires_grad_(False)
+    assert check_parameters(loss(), net.last.parameters()) is None
+
+
+@seeds
+def test_a_detached_gradient_is_found(seed):
+    for detached in (False, True):
+        net, loss = setup(seed, detached=detached)
+        loss().backward()
+        found = check_gradients(net.named_parameters())
+        assert found == (
+            "no gradient reaches first.weight, first.bias" if detached else None
+        )
+
+
+def test_a_gradient_of_zeros_is_none():
+    net, loss = setup(0)
+    net.first.bias.data -= 100  # every unit is dead
+    loss().backward()
+    found = check_gradients(net.named_parameters())
+    assert "first.weight" in found and "last.bias" not in found
+
+
+@seeds
+@pytest.mark.parametrize("clear", ["before", "after", "after, to zeros"])
+def test_gradients_that_are_cleared_are_fresh(seed, clear):
+    net, loss = setup(seed)
+    before = [param.clone() for param in net.parameters()]
+    step = stepper(net, loss, clear=clear)
+    for _ in range(2):
+        assert check_fresh(net, step) is None
+    for old, new in zip(before, net.parameters(), strict=True):
+        assert old.equal(new)
+
+
+@seeds
+@pytest.mark.parametrize("n_before", [0, 3])
+def test_gradients_that_pile_up_are_found(seed, n_before):
+    net, loss = setup(seed)
+    step = stepper(net, loss, clear="never")
+    for _ in range(n_before):
+        step()
+    assert "is it cleared?" in check_fresh(net, step)
+
+
+@seeds
+def test_random_steps_are_compared_with_one_draw(seed):
+    net, _ = setup(seed)
+    x, y = torch.randn(64, 8), torch.randint(4, (64,))
+    noisy = stepper(net, lambda: F.cross_entropy(net(F.dropout(x)), y))
+    state = torch.get_rng_state()
+    assert check_fresh(net, noisy) is None
+    assert torch.get_rng_state().equal(state)
+
+
+@seeds
+@pytest.mark.parametrize(
+    "lr, is_right", [(1e-5, False), (0.1, True), (50, False)]
+)
+def test_a_step_of_the_wrong_size_is_found(seed, lr, is_right):
+    net, loss = setup(seed)
+    before = [param.clone() for param in net.parameters()]
+    found = check_step_size(net, stepper(net, loss, lr))
+    assert (found is None) == is_right
+    for old, new in zip(before, net.parameters(), strict=True):
+        assert old.equal(new)
+
+
+def test_a_step_to_no_number_is_found():
+    net, loss = setup(0)
+    assert "nan" in check_step_size(net, stepper(net, loss, torch.nan))

@@ -172,7 +172,7 @@ nonlinearity, started in three ways. We follow the deviation of $z$.
 
 # %%
 def sizes_through(scale, activation, n_layers: int = 50) -> list[float]:
-    """Deviation of each layer's output, for weights of deviation ``scale(d_in)``."""
+    """Deviation of each layer's output, for weights of `scale(d_in)`."""
     torch.manual_seed(0)
     y, sizes = x_valid[:500], []
     for _ in range(n_layers):

@@ -1117,7 +1117,7 @@ assert costs(500, 2, 500, 2) == (2_000_000, 8_000)
 a, b, c = torch.randn(500, 2), torch.randn(2, 500), torch.randn(500, 2)
 slow = seconds(lambda: einsum("ij,jk,kl->il", a, b, c))
 fast = seconds(lambda: einsum("jk,kl,ij->il", b, c, a))
-assert fast < slow
+slow / fast
 
 # %% [markdown]
 r"""

@@ -94,7 +94,7 @@ loss_at(descend(sgd_step, lr=0.07))[[0, 1, 10, 40]]
 
 # %% tags=["hide-input"]
 grid_x, grid_y = torch.meshgrid(
-    torch.linspace(-4.6, 1.6, 120), torch.linspace(-1.6, 1.6, 80), indexing="xy"
+    torch.linspace(-4.6, 1.6, 48), torch.linspace(-1.6, 1.6, 32), indexing="xy"
 )
 
 
@@ -104,7 +104,7 @@ def draw(paths: dict[str, Tensor], loss_at: Callable = loss_at) -> None:
         1, len(paths), figsize=(9, 2.5), sharey=True, squeeze=False
     )
     heights = loss_at(torch.stack([grid_x, grid_y], -1))
-    levels = [0.05 * 2.2**i for i in range(9)]
+    levels = [0.2 * 4**i for i in range(4)]
     for i, (panel, name) in enumerate(zip(panels[0], paths, strict=True)):
         panel.contour(grid_x, grid_y, heights, levels, colors="0.5", alpha=0.4)
         panel.plot(*paths[name].T, ".-", color=f"C{i}", markersize=4)

@@ -519,7 +519,8 @@ def plot_histograms(
         steps = stats.series(name, "step")
         ends = (0, int(steps[-1]) + stats.every, -r, r)
         image = stats.series(name, "counts").T.log1p().numpy()
-        ax.imshow(image, origin="lower", aspect="auto", extent=ends)
+        look = {"origin": "lower", "aspect": "auto", "interpolation": "none"}
+        ax.imshow(image, extent=ends, **look)
         ax.set(xlabel="batch", title=name)
         ax.label_outer()
     return figure
@@ -570,9 +571,8 @@ ill |= {f"lr {lr:g}": watched(network(), lr) for lr in (3.0, 0.001)}
 figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.4), sharey=True)
 for ax, (name, each) in zip(axes, ill.items()):
     image = each.series("2", "counts").T.log1p().numpy()
-    ax.imshow(
-        image, origin="lower", aspect="auto", extent=(0, len(losses), -6, 6)
-    )
+    look = {"origin": "lower", "aspect": "auto", "interpolation": "none"}
+    ax.imshow(image, extent=(0, len(losses), -6, 6), **look)
     ax.set(xlabel="batch", title=name)
 plt.show()
 

@@ -67,7 +67,14 @@ def build(session: nox.Session) -> None:
 @nox.session
 def test(session: nox.Session) -> None:
     """Test the library, the workshop and the claims of the chapters."""
-    run(session, "-m", "pytest", *(session.posargs or ["-q", "-n", "auto"]))
+    if session.posargs:
+        return run(session, "-m", "pytest", *session.posargs)
+    # apart, since Sphinx and IPython keep state in the process that ran them
+    site, workshop = "tests/workshop/test_site.py", "tests/workshop"
+    browser = "--ignore=tests/workshop/test_browser.py"  # `nox -s site`
+    run(session, "-m", "pytest", "-q", "tests", f"--ignore={workshop}")
+    run(session, "-m", "pytest", "-q", workshop, f"--ignore={site}", browser)
+    run(session, "-m", "pytest", "-q", site)
 
 
 @nox.session

@@ -48,6 +48,8 @@ def package_texts(modules: dict[str, Module]) -> dict[str, str]:
         path = "/".join(
             [*filter(None, [package.replace(".", "/")]), "__init__.py"]
         )
+        if not package:  # `training` draws, and matplotlib is slow to import
+            inside = [line for line in inside if " training " not in line]
         imports = "\n".join(dict.fromkeys(inside))
         texts[path] = (
             f'{HEADER}; edit the chapters.\n"""{docstring}"""\n\n{imports}\n'

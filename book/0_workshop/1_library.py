@@ -20,7 +20,7 @@ minutes, and one real module: the checks that every other chapter uses.
 | `actual`, `expected` | what a calculation gave, and what it should have given |
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import argparse
 import ast
 import importlib.util

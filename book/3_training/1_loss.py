@@ -19,7 +19,7 @@ cross-entropy is worth.
 | `p` | `(n, k)` | probabilities: positive, and each row sums to 1 |
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import math
 from collections.abc import Callable
 

@@ -24,7 +24,7 @@ times faster.
 | worker | a process that loads batches |
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import copy
 import itertools
 import json

@@ -1089,7 +1089,7 @@ gradient has a further factor from the softmax's own slope, $p(1-p)$, which
 vanishes there.
 :::
 
-:::{dropdown} With weights, what does reduction="mean" divide by?
+:::{dropdown} With weights, what does `reduction="mean"` divide by?
 By the sum of the labels' weights, not by their number; ignored labels weigh 0.
 With probabilities as targets it is the number of examples.
 :::

@@ -171,12 +171,22 @@ def axe(tab, note: Callable, options: dict = {}) -> None:  # noqa: B006
     """Note what axe-core finds on the page as it stands."""
     from axe_playwright_python.sync_playwright import Axe
 
-    once = {"preload": False, "resultTypes": ["violations"]}  # no CSS anew
-    found = Axe().run(tab, options=once | options)
-    for violation in found.response["violations"]:
-        for node in violation["nodes"]:
-            rule, element = f"axe {violation['id']}", str(node["target"][0])
-            note(rule, element, violation["help"])
+    kinds = ["violations", "incomplete"]
+    once = {"preload": False, "resultTypes": kinds}  # no CSS anew
+    found = Axe().run(tab, options=once | options).response
+    for kind in kinds:
+        for finding in found[kind]:
+            for node in finding["nodes"]:
+                if kind == "violations" or is_invisible(node):
+                    rule, element = f"axe {finding['id']}", node["target"][0]
+                    note(rule, str(element), finding["help"])
+
+
+def is_invisible(node: dict) -> bool:
+    """Whether text has its background's colour: to axe only a question."""
+    data = (check["data"] for check in node["any"])
+    reasons = [it.get("messageKey") for it in data if isinstance(it, dict)]
+    return "equalRatio" in reasons
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -82,6 +82,7 @@ BAD = {
     "console error: wrong": "<script>console.error('wrong')</script>",
     "script error: ": "<script>undefined.no</script>",
     "axe color-contrast: .faint": '<p class="faint" style="color: #ccc">faint</p>',
+    "axe color-contrast: .unseen": '<p class="unseen" style="color: #fff">unseen</p>',
     "axe color-contrast: .folded": '<details><summary>a</summary><p class="folded" style="color: #ccc">folded</p></details>',
     "code is not highlighted": '<div class="highlight"><span class="k">def</span></div>',
     "formula not rendered": '<span class="math">\\(x\\)</span>',

@@ -4,7 +4,7 @@ r"""
 
 The loss goes down, the accuracy is 91 %. Is that good? A network that lacks a
 nonlinearity learns. One whose dropout is still on when it is tested learns too,
-and one that is tested on the rows it was trained on learns best of all. None of
+and one that is tested on rows it was trained on seems to learn better. None of
 them raises an error. **How does one see what a network is really doing?**
 
 We hang {term}`hooks <hook>` on its modules, which see what flows through,
@@ -378,9 +378,9 @@ r"""
 
 Of every `every`-th batch we keep, for each module, five things: which batch it
 was, mean and deviation, a {term}`histogram`, and for each unit the share of
-zeros among its outputs. A batch of a hundred thousand numbers becomes a
-hundred. They stay on their device until somebody looks, since a GPU that is
-asked for a number has to finish first.
+zeros among its outputs. The 3,200 numbers of a hidden layer become 93. They
+stay on their device until somebody looks, since a GPU that is asked for a
+number has to finish first.
 
 `torch.histc` passes over numbers outside its range. Those are the ones to be
 warned of, so they are moved to the edge first: the outermost bins hold all that
@@ -588,8 +588,9 @@ few batches, and then stripes: each unit says the same to every digit. The third
 does nothing wrong. It does nothing.
 
 A ReLU whose input is negative for every example gives zero for all, and has a
-slope of zero for all: no gradient will ever bring it back. It is a
-{term}`dead unit`. The share of zeros tells.
+slope of zero for all: no gradient of its own will bring it back. It is a
+{term}`dead unit`. The share of zeros tells: `dead` asks for five snapshots in
+which a unit gave nothing else.
 """
 
 # %%
@@ -600,7 +601,7 @@ dead = {
 assert dead["healthy"] < 0.1 < 0.5 < dead["lr 3"]
 dead
 
-# %% alt="Share of dead units over training at a learning rate of 3: within a few batches nearly all units of both hidden layers are dead, and none returns." tags=["hide-input"]
+# %% alt="Share of dead units over training at a learning rate of 3: within ten batches nearly all units of both hidden layers give only zeros, and but for a few dips of one batch they stay so." tags=["hide-input"]
 plot_dead(ill["lr 3"], ["1", "3"])
 plt.show()
 
@@ -730,30 +731,28 @@ class Summary(tuple[Row, ...]):
         return sum(row.multiply_adds or 0 for row in self)
 
     def __repr__(self) -> str:
-        lines = [_line("module", "output", "parameters", "multiply-adds")]
-        for row in self:
-            depth = row.name.count(".") + 1 if row.name else 0
-            label = f"({row.name.rpartition('.')[2]}): " if row.name else ""
-            shape = "-" if row.shape is None else str(row.shape)
-            cost = "?" if row.multiply_adds is None else row.multiply_adds
-            label = "  " * depth + label + row.kind
-            lines.append(_line(label, shape, row.n_params or "", cost or ""))
+        table = [("module", "output", "parameters", "multiply-adds")]
+        table += [_cells(row) for row in self]
         unknown = any(row.multiply_adds is None for row in self)
-        least = ">= " if unknown else ""
-        total = f"{least}{self.multiply_adds:,}"
-        return "\n".join([*lines, _line("total", "", self.n_params, total)])
+        cost = f"{'>= ' if unknown else ''}{self.multiply_adds:,}"
+        table.append(("total", "", f"{self.n_params:,}", cost))
+        a, b, c, d = (max(map(len, each)) for each in zip(*table, strict=True))
+        return "\n".join(
+            f"{label:<{a}}  {shape:<{b}}  {params:>{c}}  {cost:>{d}}"
+            for label, shape, params, cost in table
+        )
 
 
-def _line(label: str, shape: str, params: int | str, cost: int | str) -> str:
-    """A line of 79 columns; a label that is too long loses its end."""
+def _cells(row: Row) -> tuple[str, str, str, str]:
+    """A row in words, indented; zeros are left out."""
+    depth = row.name.count(".") + 1 if row.name else 0
+    label = f"({row.name.rpartition('.')[2]}): " if row.name else ""
+    shape = "-" if row.shape is None else str(row.shape)
     params, cost = (
-        f"{each:,}" if isinstance(each, int) else each
-        for each in (params, cost)
+        "?" if each is None else f"{each:,}" if each else ""
+        for each in (row.n_params, row.multiply_adds)
     )
-    right = f"{shape:<18} {params:>12} {cost:>15}"
-    room = 78 - len(right)
-    label = label if len(label) <= room else f"{label[: room - 1]}…"
-    return f"{label:<{room}} {right}"
+    return "  " * depth + label + row.kind, shape, params, cost
 
 
 # %%
@@ -772,9 +771,7 @@ same shapes and parameters. Its multiply-adds differ: it counts the bias too,
 and it multiplies by the batch only, so for a sequence `(n, t, d)` it is too low
 by a factor of `t`. Our tests hold ours against torch's own counter of
 operations.
-"""
-# %% [markdown]
-r"""
+
 ## A gallery of bugs
 
 Pictures need somebody who looks. A check does not. Below is a training run with
@@ -855,7 +852,7 @@ class Experiment(Experiment):
         self.model.eval()
         return self.model(x)
 
-    def fit(self, n_epochs: int = 3) -> float:
+    def fit(self, n_epochs: int = 5) -> float:
         for _ in range(n_epochs):
             for rows in self.order().split(64):
                 self.step(rows)
@@ -1127,7 +1124,7 @@ def check_nonlinear(model: Module, input: Tensor) -> str | None:
 
     def hook(name: str, module: Module, args: tuple, output: Tensor) -> None:
         found.extend(
-            f"{before} to {name}"
+            f"{before} and {name}"
             for before, now, then in made
             if now is args[0] and now.equal(then)
         )
@@ -1420,6 +1417,7 @@ for kind in [Experiment, *aims]:
 
 # %%
 assert set(fired[Experiment].values()) == {0}
+assert len(aims) == len({*aims.values()}) == len(fired[Experiment]) == 15
 assert all(fired[kind][aim] == n_seeds for kind, aim in aims.items())
 sum(map(len, fired.values())) * n_seeds
 
@@ -1439,7 +1437,7 @@ left.set_yticks(range(len(fired)), [kind.__name__ for kind in fired])
 left.set_xticks(range(len(columns)), columns, rotation=90)
 left.grid(alpha=0.2)
 left.invert_yaxis()
-right.set_xlabel("validation accuracy")
+right.set(xlabel="validation accuracy", xlim=(0, 1))
 plt.show()
 
 # %% [markdown]
@@ -1457,7 +1455,7 @@ Markdown("\n".join(lines[1:]))
 
 # %% [markdown]
 r"""
-The right half of the figure is what the accuracy would have said, after three
+The right half of the figure is what the accuracy would have said, after five
 epochs. The dashed line is the healthy mean. These bugs stay within two points
 of it, or lie above:
 """
@@ -1541,18 +1539,25 @@ learn = Learner(
 learn.fit(2)
 assert not any(module._hooks for module in learn.model.modules())
 
-# %% alt="Histograms of the gradients that reach the three linear layers, over training: a bright line at zero in each, with a band around it that widens as training goes on." tags=["hide-input"]
-plot_histograms(gradients, ["0", "2", "4"])
+# %% alt="Histograms of the gradients that reach the first and the last linear layer, over training. In the first a band around zero widens. In the last there are two lines in the first batches, one a little above zero and one at -0.014; then the upper moves to zero and the lower dissolves." tags=["hide-input"]
+plot_histograms(gradients, ["0", "4"])
 plt.show()
+
+# %% [markdown]
+r"""
+The gradient of a score is its probability, less 1 if it is the right one,
+divided by the 64 of the batch. A network that knows nothing gives each digit a
+tenth: so the last layer starts with two lines, nine scores at 0.1 / 64 and one
+at −0.9 / 64. What it learns dissolves the lower one.
+"""
 
 # %% [markdown]
 r"""
 ## What looking is worth
 
 The picture of health began with deviations that shrink from layer to layer.
-Torch's default does that, as we know from {doc}`/2_backward/6_linear`: each
-layer has weights too small by a factor of √6 for the ReLU before it. These were
-the first ones seen:
+Torch's default does that: {doc}`/2_backward/6_linear` found a factor of √6 a
+layer. These are the first that were recorded:
 """
 
 # %%
@@ -1694,11 +1699,6 @@ raises it. Those in the list above cost less than the seeds differ.
 :::{dropdown} Why does `check_leak` change the data instead of reading the code?
 It asks the question itself: does anything depend on the validation set? Code
 has many ways to leak, and all of them have to answer yes.
-:::
-
-:::{dropdown} Which check would accuse a healthy model with batch normalisation?
-In training mode `check_rows` would, and rightly: each row's answer then depends
-on the others. In evaluation mode none would.
 :::
 
 ## Exercises

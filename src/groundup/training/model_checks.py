@@ -93,7 +93,7 @@ def check_nonlinear(model: Module, input: Tensor) -> str | None:
 
     def hook(name: str, module: Module, args: tuple, output: Tensor) -> None:
         found.extend(
-            f"{before} to {name}"
+            f"{before} and {name}"
             for before, now, then in made
             if now is args[0] and now.equal(then)
         )

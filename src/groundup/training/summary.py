@@ -113,27 +113,25 @@ class Summary(tuple[Row, ...]):
         return sum(row.multiply_adds or 0 for row in self)
 
     def __repr__(self) -> str:
-        lines = [_line("module", "output", "parameters", "multiply-adds")]
-        for row in self:
-            depth = row.name.count(".") + 1 if row.name else 0
-            label = f"({row.name.rpartition('.')[2]}): " if row.name else ""
-            shape = "-" if row.shape is None else str(row.shape)
-            cost = "?" if row.multiply_adds is None else row.multiply_adds
-            label = "  " * depth + label + row.kind
-            lines.append(_line(label, shape, row.n_params or "", cost or ""))
+        table = [("module", "output", "parameters", "multiply-adds")]
+        table += [_cells(row) for row in self]
         unknown = any(row.multiply_adds is None for row in self)
-        least = ">= " if unknown else ""
-        total = f"{least}{self.multiply_adds:,}"
-        return "\n".join([*lines, _line("total", "", self.n_params, total)])
+        cost = f"{'>= ' if unknown else ''}{self.multiply_adds:,}"
+        table.append(("total", "", f"{self.n_params:,}", cost))
+        a, b, c, d = (max(map(len, each)) for each in zip(*table, strict=True))
+        return "\n".join(
+            f"{label:<{a}}  {shape:<{b}}  {params:>{c}}  {cost:>{d}}"
+            for label, shape, params, cost in table
+        )
 
 
-def _line(label: str, shape: str, params: int | str, cost: int | str) -> str:
-    """A line of 79 columns; a label that is too long loses its end."""
+def _cells(row: Row) -> tuple[str, str, str, str]:
+    """A row in words, indented; zeros are left out."""
+    depth = row.name.count(".") + 1 if row.name else 0
+    label = f"({row.name.rpartition('.')[2]}): " if row.name else ""
+    shape = "-" if row.shape is None else str(row.shape)
     params, cost = (
-        f"{each:,}" if isinstance(each, int) else each
-        for each in (params, cost)
+        "?" if each is None else f"{each:,}" if each else ""
+        for each in (row.n_params, row.multiply_adds)
     )
-    right = f"{shape:<18} {params:>12} {cost:>15}"
-    room = 78 - len(right)
-    label = label if len(label) <= room else f"{label[: room - 1]}…"
-    return f"{label:<{room}} {right}"
+    return "  " * depth + label + row.kind, shape, params, cost

@@ -1655,5 +1655,5 @@ assert_close(rates(chained, 20), single)
 # %% [markdown]
 r"""
 The rate is set, the run can be repeated. What happens *inside* the network
-meanwhile is the subject of the next chapter.
+meanwhile is the subject of {doc}`/3_training/5_inside`.
 """

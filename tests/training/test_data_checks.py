@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from groundup.training.data_checks import (
     check_labels,
     check_leak,

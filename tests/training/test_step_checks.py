@@ -1,14 +1,14 @@
 import pytest
 import torch
+from torch.nn import functional as F
+
+from groundup import nn
 from groundup.training.step_checks import (
     check_fresh,
     check_gradients,
     check_parameters,
     check_step_size,
 )
-from torch.nn import functional as F
-
-from groundup import nn
 
 seeds = pytest.mark.parametrize("seed", range(5))
 

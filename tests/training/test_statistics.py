@@ -1,15 +1,17 @@
+import matplotlib.pyplot as plt
 import pytest
 import torch
+
+from groundup import nn
+from groundup.testing import assert_close, assert_equal
 from groundup.training.hooks import watch_outputs
 from groundup.training.statistics import (
     Statistics,
+    draw_histograms,
     plot_dead,
     plot_histograms,
     plot_moments,
 )
-
-from groundup import nn
-from groundup.testing import assert_close, assert_equal
 
 
 @pytest.fixture
@@ -107,8 +109,18 @@ def test_pictures_show_each_name(stats):
             assert line.get_ydata().tolist() == pytest.approx(
                 stats.series(name, field).tolist()
             )
-    (image,) = plot_histograms(stats, ["b"]).axes[0].images
-    counts = torch.as_tensor(image.get_array()).expm1().T
-    assert_close(counts, stats.series("b", "counts"))
+    titles = [ax.get_title() for ax in plot_histograms(stats).axes]
+    assert titles == ["a", "b"]
     (line,) = plot_dead(stats, ["a"]).axes[0].lines
     assert line.get_ydata().tolist() == [0, 0, 0]
+
+
+def test_a_histogram_gets_a_new_colour_whenever_the_count_doubles():
+    stats, (_, ax) = Statistics(every=3, reach=3.0, n_bins=6), plt.subplots()
+    values = [-2.5, *3 * [-1.5], *6 * [-0.5], *7 * [0.5], *100 * [1.5]]
+    for _ in range(4):
+        stats.record("x", torch.tensor(values)[:, None])
+    draw_histograms(ax, stats, "x")
+    (image,) = ax.images
+    assert image.get_array().T.tolist() == 2 * [[1, 2, 2, 3, 6, 0]]
+    assert image.get_extent() == [0, 6, -3, 3] and image.origin == "lower"

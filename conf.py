@@ -42,6 +42,7 @@ nb_custom_formats = {".py": ["nbformat.reads", {"as_version": 4}]}
 nb_execution_mode = "off"
 nb_output_stderr = "remove"  # the executor reports it
 nb_merge_streams = True
+nb_render_markdown_format = "myst"
 nb_code_prompt_show = "Show {type}"
 nb_ipywidgets_js = {}
 

@@ -22,7 +22,7 @@ PROLOGUE = re.compile(
     r"\A.*?(?=<svg)|<metadata>.*?</metadata>|<!--.*?-->", re.DOTALL
 )
 EMPTY = re.compile(r"\s*<g/>|(?<=\n) +(?=<)")
-NUMBER = re.compile(r'transform="[^"]*"|\d+\.\d{3,}')
+NUMBER = re.compile(r'transform="[^"]*"|>[^<]*|\d+\.\d{3,}')
 FONT = re.compile(r"font: (?P<size>[\d.]+px) [^;\"]+")
 
 
@@ -63,7 +63,7 @@ def themed(colour: str) -> str:
 
 
 def rounded(match: re.Match[str]) -> str:
-    """A length to a hundredth of a point; a scale stays as exact as it is."""
-    if match[0].startswith("transform"):
+    """A length to a hundredth of a point; scales and text stay as they are."""
+    if match[0].startswith(("transform", ">")):
         return match[0]
     return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")

@@ -63,7 +63,11 @@ def decorate(
     for box in list(doctree.findall(is_code_cell)):
         index = box["cell_index"]
         cell = chapter.cells[index]
+        if cell.title and "alt" not in cell.metadata:  # else it is the caption
+            box["prompt_show"] = cell.title
         link(box, cell, [each for each in links if each.cell == index], library)
+        for block in box.findall(is_one_line_output):
+            block["classes"].append("gu-wrap")
         around = label(chapter, cell, box) if "export" in cell.tags else []
         around.append(folded(cell, box))
         around += [changed(*change) for change in rewritten.get(index, ())]
@@ -75,6 +79,15 @@ def is_code_cell(node: nodes.Node) -> bool:
     return (
         isinstance(node, nodes.container)
         and node.get("nb_element") == "cell_code"
+    )
+
+
+def is_one_line_output(node: nodes.Node) -> bool:
+    """Whether wrapping cannot tear columns apart."""
+    return (
+        isinstance(node, nodes.literal_block)
+        and "output" in node["classes"]
+        and "\n" not in node.astext().strip("\n")
     )
 
 

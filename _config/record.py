@@ -170,13 +170,13 @@ def hardware() -> str:
     return ", ".join(parts)
 
 
-def quote(record: Record, value: str, form: str) -> str:
+def quote(record: Record, value: str, form: str, spread: str = "") -> str:
     """A result as prose shows it: ``97.4% ± 0.3%``."""
     if record.status == MISSING:
         return "(not measured yet)"
     text = format(record.kept["mean"][value], form)
     if (deviation := record.kept["deviation"][value]) is not None:
-        text += f" ± {format(deviation, form)}"
+        text += f" ± {format(deviation, spread or form)}"
     return text + (" (stale)" if record.status == STALE else "")
 
 
@@ -186,15 +186,19 @@ def table(record: Record) -> str:
     if record.status == MISSING:
         return f"*Not measured yet:* `{command}`"
     kept = record.kept
-    rows = [f"| {k} | {quote(record, k, '.4g')} |" for k in kept["mean"]]
+    rows = [
+        f"| {name} | {quote(record, name, '.4g', '.2g')} |"
+        for name in kept["mean"]
+    ]
+    n_seeds = len(kept["values"])
     source = (
-        f"*{len(kept['values'])} seeds, {kept['seconds']:.0f} s on "
-        f"{kept['hardware']}, torch {kept['versions']['torch']}, "
-        f"{kept['date']}.*"
+        f"*{n_seeds} {'seed' if n_seeds == 1 else 'seeds'}, "
+        f"{kept['seconds']:.0f} s on {kept['hardware']}, "
+        f"torch {kept['versions']['torch']}, {kept['date']}.*"
     )
     if record.status == STALE:
         source += f"\n\n**Stale:** its code has changed since; `{command}`"
-    head = ["| | mean ± deviation |", "| --- | --- |"]
+    head = ["| measured | mean ± deviation |", "| --- | --- |"]
     return "\n".join([*head, *rows, "", source])
 
 

@@ -20,7 +20,7 @@ minutes, and one real module: the checks that every other chapter uses.
 | `actual`, `expected` | what a calculation gave, and what it should have given |
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import argparse
 import ast
 import importlib.util
@@ -31,6 +31,8 @@ from pathlib import Path
 from textwrap import dedent
 from traceback import extract_tb
 from typing import NamedTuple
+
+import matplotlib.pyplot as plt
 
 # %% [markdown]
 r"""
@@ -140,8 +142,29 @@ extract(toy).splitlines()
 
 # %% [markdown]
 r"""
-Prose and checks stay behind. Rewrite them as often as you like: the module's
-bytes stay the same, and nobody who uses the library has to hear of it.
+So the same cells go three ways. The page shows all of them. The library takes
+those that are tagged. And a run of the file, from top to bottom, is the test.
+"""
+
+# %% alt="Three boxes on the left, the cells of a chapter: prose, exported code, a check. Three on the right: page, library, test. Lines lead from all three cells to the page, from the exported code alone to the library, and from the code and the check to the test." tags=["hide-input"]
+cells = ["prose", "exported code", "a check"]
+products = {"page": [0, 1, 2], "library": [1], "test": [1, 2]}
+figure, axes = plt.subplots(figsize=(6, 2.4))
+look = {"ha": "center", "va": "center"}
+for row, (product, taken) in enumerate(products.items()):
+    box = {"boxstyle": "round,pad=0.5", "fc": "none"}
+    axes.text(0, -row, cells[row], **look, bbox=box | {"ec": "0.5"})
+    axes.text(3, -row, product, **look, bbox=box | {"ec": f"C{row}"})
+    for cell in taken:
+        axes.plot([0.62, 2.6], [-cell, -row], color=f"C{row}")
+axes.set(xlim=(-0.7, 3.5), ylim=(-2.5, 0.5))
+axes.axis("off")
+plt.show()
+
+# %% [markdown]
+r"""
+Prose and checks stay out of the library. Rewrite them as often as you like: the
+module's bytes stay the same, and nobody who uses it has to hear of it.
 """
 
 # %%

@@ -20,7 +20,7 @@ fails.
 | `bias` | `(1,)` | the score of an empty image |
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import itertools
 import string
 from collections.abc import Callable

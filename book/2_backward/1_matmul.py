@@ -20,7 +20,7 @@ same check.
 The inner size $k$ is shared and disappears. The outer sizes $n$ and $m$ stay.
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import math
 import operator
 import timeit

@@ -21,7 +21,7 @@ The lesson that we follow ends at 158 ms for a backward pass. Torch's takes
 | `weight.grad` | as `weight` | the gradient of the loss by a parameter |
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import random
 from time import process_time
 

@@ -19,7 +19,7 @@ by themselves, moved, saved, and loaded.
 | `bias` | `(out_features,)` | or `None` |
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -19,7 +19,7 @@ cross-entropy is worth.
 | `p` | `(n, k)` | probabilities: positive, and each row sums to 1 |
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import math
 from collections.abc import Callable
 
@@ -1089,7 +1089,7 @@ gradient has a further factor from the softmax's own slope, $p(1-p)$, which
 vanishes there.
 :::
 
-:::{dropdown} With weights, what does reduction="mean" divide by?
+:::{dropdown} With weights, what does `reduction="mean"` divide by?
 By the sum of the labels' weights, not by their number; ignored labels weigh 0.
 With probabilities as targets it is the number of examples.
 :::

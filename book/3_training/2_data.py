@@ -24,7 +24,7 @@ times faster.
 | worker | a process that loads batches |
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import copy
 import itertools
 import json
@@ -1684,28 +1684,53 @@ told[-4:]
 
 # %% [markdown]
 r"""
-Ten slow reads, which only wait. Two workers halve the time, plus what it costs
-to start them.
+Ten slow reads, which only wait. Each notes who read and when, so that we can
+watch the loader at work.
 """
 
 
 # %%
 class Slow(Squares):
-    def __getitem__(self, index: int) -> int:
+    def __getitem__(self, index: int) -> tuple[int, float, float]:
+        worker = get_worker_info()
+        start = time.time()
         time.sleep(0.1)
-        return index
+        return (worker.id if worker else 0), start, time.time()
 
 
-def seconds(loader: Iterable) -> float:
-    """The time of one epoch."""
-    start = time.perf_counter()
-    for _ in loader:
-        pass
-    return time.perf_counter() - start
+def watched(num_workers: int) -> dict[str, Tensor]:
+    """Who read each batch of two, and when: seconds, from the call on."""
+    start = time.time()
+    loader = DataLoader(Slow(), 2, num_workers=num_workers)
+    who, starts, ends = map(torch.stack, zip(*loader, strict=True))
+    return {"who": who, "starts": starts - start, "ends": ends - start}
 
 
-times = {n: seconds(DataLoader(Slow(), 2, num_workers=n)) for n in (0, 2)}
-{n: round(value, 3) for n, value in times.items()}
+runs = {n: watched(n) for n in (0, 2)}
+assert set(runs[2]["who"].flatten().tolist()) == {0, 1}
+{n: round(run["ends"].max().item(), 2) for n, run in runs.items()}
+
+# %% alt="Bars over seconds. Without workers ten bars of a tenth of a second follow each other in one row. With two workers there are two rows, which begin after a gap, and the bars lie above each other in pairs: batches 0, 2 and 4 in the first row, 1 and 3 in the second." tags=["hide-input"]
+figure, axes = plt.subplots(figsize=(7, 2.2))
+for n, run in runs.items():
+    for batch, who in enumerate(run["who"][:, 0].tolist()):
+        row = -who - (1.4 if n else 0)
+        left = run["starts"][batch].tolist()
+        width = (run["ends"] - run["starts"])[batch].tolist()
+        bars = axes.barh(row, width, left=left, ec="w", fc=f"C{batch}")
+        axes.bar_label(bars, [batch, batch], label_type="center", color="w")
+axes.set_yticks([0, -1.4, -2.4], ["no workers", "worker 0", "worker 1"])
+axes.set(xlabel="seconds", xlim=(0, None))
+plt.show()
+
+# %% [markdown]
+r"""
+The numbers are those of the batches: two items each, dealt out in turn. Two
+workers take half the time for the reads, and the gap at the left is what it
+costs to start them. Workers pay off when an item takes long, and cost when it
+is quick.
+"""
+
 
 # %% [markdown]
 r"""
@@ -1842,6 +1867,14 @@ computing: a batch is too small to be worth two.
 # %% tags=["hide-input", "reference"]
 torch.set_num_threads(1)
 x, y = images[:50_000].view(-1, 784).float() / 255, digits[:50_000]
+
+
+def seconds(loader: Iterable) -> float:
+    """The time of one epoch."""
+    start = time.perf_counter()
+    for _ in loader:
+        pass
+    return time.perf_counter() - start
 
 
 def loaders(n: int) -> dict[str, Iterable]:

@@ -18,7 +18,7 @@ Everything that changes listens.
 | step | one update of the weights |
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import hashlib
 import json
 import math

@@ -20,7 +20,7 @@ with.
 | parameter group | parameters that the optimizer treats alike: each group has its own `lr` |
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import copy
 import math
 from bisect import bisect_right

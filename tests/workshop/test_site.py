@@ -47,7 +47,7 @@ r"""
 # Functions
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 from groundup.linalg import matmul
 
 # %% tags=["export"]
@@ -55,9 +55,20 @@ def affine(x: list, w: list) -> list:
     """A product: (n, d), (d, k) -> (n, k)."""
     return matmul(x, w)
 
+# %% tags=["record"] record="worth"
+def worth(seed):
+    return {"ours": 1.0}
+
 # %%
 é = "ü"; affine([[1]], matmul([[2]], [[3]]))
 '''
+
+RECORD = {
+    "key": "of older code", "values": {"0": {"ours": 0.123456}},
+    "mean": {"ours": 0.123456}, "deviation": {"ours": 0.012345},
+    "seconds": 2.0, "hardware": "a desk", "versions": {"torch": "2.13.0"},
+    "date": "2026-01-01",
+}  # fmt: skip
 
 SVG = """<?xml version="1.0"?><!DOCTYPE svg>
 <svg xmlns:xlink="http://www.w3.org/1999/xlink" width="9pt">
@@ -87,6 +98,7 @@ def book(tmp_path: Path) -> Path:
         "2_two/index.md": toctree("Endings", "[0-9]*"),
         "1_one/1_first.py": FIRST,
         "2_two/1_second.py": SECOND,
+        "2_two/1_second.worth.json": json.dumps(RECORD),
     }.items():
         path = tmp_path / "book" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,12 +190,15 @@ def test_a_build_wires_chapters_library_and_store_together(book: Path):
     ] == ["What changed in matmul"]
     assert first.select_one("details.gu-fold summary").get_text() == "Solution"
     assert first.select_one("details.hide summary").get_text() == "Show code"
+    assert second.select_one("details.hide summary").get_text() == "Imports"
     assert (
         first.select_one("figure.gu-figure svg")["aria-label"]
         == "A line that rises"
     )
     assert "torch 2.13.0" in first.select_one("footer.gu-receipt").get_text()
-    assert "[[6]]" in second.select_one(".cell_output").get_text()
+    assert "[[6]]" in second.select_one(".cell_output .gu-wrap").get_text()
+    row = second.select_one(".cell_output table tbody tr").get_text(" ")
+    assert row.split() == ["ours", "0.1235", "±", "0.012", "(stale)"]
     assert [each.get_text() for each in second.select("a.gu-link")] == [
         "matmul", "matmul", "affine", "matmul",
     ]  # fmt: skip
@@ -269,15 +284,14 @@ def test_a_chapter_is_read_again_when_only_its_store_key_changed(book: Path):
     pretend_to_run(book, "old")
     build(book)
     module.write_text("X = 2\n")
-    pretend_to_run(book, "new")
+    pretend_to_run(book, "new\nand two lines")
 
     built = build(book, "-W").stdout
 
     assert "0 added, 1 changed" in built, built
-    assert (
-        "new"
-        in page(book, "2_two/1_second").select_one(".cell_output").get_text()
-    )
+    output = page(book, "2_two/1_second").select(".cell_output")[-1]
+    assert "new" in output.get_text()
+    assert not output.select(".gu-wrap")  # only a single line may be wrapped
 
 
 def test_a_chapter_that_has_not_run_is_refused_by_name(book: Path):
@@ -431,11 +445,12 @@ def test_a_figure_keeps_only_the_ids_it_uses_and_follows_the_theme():
     assert "#123456" in svg
 
 
-def test_a_figure_is_rounded_except_for_its_scales():
+def test_a_figure_is_rounded_except_for_its_scales_and_its_text():
     path = '<path d="M 7.2 19.278125" transform="matrix(0.07143 0)"/>'
-    assert figures.svg(f"<svg><g/>{path}</svg>", "a", "c1-0") == (
+    text = '<text y="3.25">0.09625</text>'
+    assert figures.svg(f"<svg><g/>{path}{text}</svg>", "a", "c1-0") == (
         '<svg role="img" aria-label="a">'
-        '<path d="M 7.2 19.28" transform="matrix(0.07143 0)"/></svg>'
+        f'<path d="M 7.2 19.28" transform="matrix(0.07143 0)"/>{text}</svg>'
     )
 
 

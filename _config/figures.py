@@ -43,6 +43,7 @@ def svg(text: str, alt: str, prefix: str) -> str:
     text = EMPTY.sub("", PROLOGUE.sub("", text)).strip()
     text = NUMBER.sub(rounded, text)
     text = FONT.sub(r"font-size: \g<size>", text)
+    text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)  # turns nothing
     text = re.sub("#[0-9a-f]{6}", lambda match: themed(match[0]), text)
     used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
     text = re.sub(

@@ -1,5 +1,6 @@
 """What the book adds to Sphinx's HTML: native folds, and links inside code."""
 
+import re
 from collections.abc import Iterator
 from html import escape
 
@@ -9,6 +10,10 @@ from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
 from _config.links import weave
+
+# Tokens to which the theme gives no colour: names, operators, brackets, spaces.
+# With their elements a chapter would be half as long again.
+PLAIN = re.compile(r'<span class="(?:n|nn|nb|ne|bp|vm|o|p|w)">([^<]*)</span>')
 
 
 class Fold(nodes.General, nodes.Element):
@@ -31,12 +36,14 @@ def depart_fold(self: HTML5Translator, node: Fold) -> None:
 
 
 def visit_code(self: HTML5Translator, node: nodes.literal_block) -> None:
-    """Write code as Sphinx does, with the library's names as links."""
+    """Write code as Sphinx does, the library's names as links, without spans
+    that have no colour."""
     try:
         type(self).visit_literal_block(self, node)
     except nodes.SkipNode:
         if "links" in node:
             self.body[-1] = weave(self.body[-1], dict(anchors(self, node)))
+        self.body[-1] = PLAIN.sub(r"\1", self.body[-1])
         raise
 
 

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from _config.bench import Pair, benchmark
 from groundup import nn as ours
+from groundup import optim
 from groundup.data.fast import TensorLoader
 from groundup.nn.loss import cross_entropy
 from groundup.training import Callback, Learner, default_callbacks
@@ -122,8 +123,8 @@ def our_epoch() -> Callable[[], None]:
     return learner(model, loader, default_callbacks(), fused_sgd, cross_entropy)
 
 
-def fused_sgd(parameters: Iterable, lr: float) -> torch.optim.SGD:
-    return torch.optim.SGD(parameters, lr, fused=True)
+def fused_sgd(parameters: Iterable, lr: float) -> optim.SGD:
+    return optim.SGD(parameters, lr, fused=True)
 
 
 def torch_epoch() -> Callable[[], None]:

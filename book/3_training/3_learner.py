@@ -785,8 +785,10 @@ class Recorder(_Record):
         )
         self.start = self.ends[-1] if self.ends else 0
 
-    def plot_loss(self, ax: Axes | None = None, smooth: int = 20) -> Axes:
+    def plot_loss(self, ax: "Axes | None" = None, smooth: int = 20) -> "Axes":
         """The losses of the batches, averaged over some, and of validation."""
+        import matplotlib.pyplot as plt
+
         ax = ax or plt.gca()
         losses = torch.tensor(floats(self.losses))
         n = max(1, min(smooth, len(losses)))
@@ -799,8 +801,10 @@ class Recorder(_Record):
         ax.legend()
         return ax
 
-    def plot_lr(self, ax: Axes | None = None) -> Axes:
+    def plot_lr(self, ax: "Axes | None" = None) -> "Axes":
         """The learning rate at each batch."""
+        import matplotlib.pyplot as plt
+
         ax = ax or plt.gca()
         ax.plot(floats(self.lrs))
         ax.set(xlabel="batch", ylabel="learning rate")

@@ -1444,8 +1444,10 @@ class LRFinder(_Sweep):
             raise ValueError("no sweep yet, or its first loss was not finite")
         return self.lrs[self.losses.index(min(self.losses))] / 10
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
         """The smoothed loss against the rate, with the suggestion."""
+        import matplotlib.pyplot as plt
+
         ax = ax or plt.gca()
         ax.semilogx(self.lrs, self.losses)
         label = f"suggestion {self.suggestion:.2g}"

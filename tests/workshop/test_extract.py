@@ -215,6 +215,20 @@ def test_dotted_imports_follow_their_use(book, used, kept):
     assert [line for line in found if line.startswith("import")] == kept
 
 
+def test_quoted_annotations_import_nothing_when_the_library_runs(book):
+    cells = '''
+# %%
+from matplotlib.axes import Axes
+
+# %% tags=["export"]
+def plot(ax: "Axes") -> None:
+    """Draw."""
+'''
+    text = modules(book(GOOD + cells))["linalg.py"]
+    assert "if TYPE_CHECKING:\n    from matplotlib.axes import Axes\n" in text
+    assert "\nfrom torch import Tensor\n" in text
+
+
 def test_strings_of_literal_types_are_no_names(book):
     text = GOOD + (
         "# %%\nfrom typing import Literal\n"

@@ -20,7 +20,6 @@ extensions = [
     "_config.katex",
     "_config.sphinx_ext",
 ]
-exclude_patterns = ["**/README.md"]
 nitpick_ignore_regex = [("py:.*", ".*")]
 
 # The public address, if there is one.

@@ -23,4 +23,4 @@ def test_the_example_trains_a_network(tmp_path: Path):
 
     assert ran.returncode == 0, ran.stderr
     names, *_, last = map(str.split, ran.stdout.splitlines())
-    assert float(last[names.index("accuracy")]) > 0.95, ran.stdout
+    assert float(last[names.index("accuracy")]) > 0.93, ran.stdout

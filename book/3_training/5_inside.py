@@ -1126,10 +1126,10 @@ def check_activations(
         leaf_modules(model), lambda name, out: stds.update({name: _std(out)})
     ):
         model(input)
-    wrong = [f"{k}: {v:.2g}" for k, v in stds.items() if not low <= v <= high]
+    wrong = [f"{v:.2g} in {k}" for k, v in stds.items() if not low <= v <= high]
     if not wrong:
         return None
-    return f"rows should differ by {low:g} to {high:g}: {', '.join(wrong)}"
+    return f"rows should differ by {low:g} to {high:g}, not {', '.join(wrong)}"
 
 
 def _std(output: Tensor) -> float:
@@ -1251,13 +1251,13 @@ def _reached(loss: Tensor) -> list[Tensor]:
 
 def check_parameters(loss: Tensor, parameters: Iterable[Tensor]) -> str | None:
     """Is everything trained that the loss depends on?"""
-    given = set(parameters)
-    missed = [each for each in _reached(loss) if each not in given]
+    wanted, given = _reached(loss), set(parameters)
+    missed = [each for each in wanted if each not in given]
     if not missed:
         return None
     shapes = ", ".join(str(tuple(each.shape)) for each in missed)
-    n = len(missed)
-    return f"{n} tensors want a gradient and are not trained: {shapes}"
+    share = f"{len(missed)} of {len(wanted)}"
+    return f"{share} tensors that want a gradient are not trained: {shapes}"
 
 
 def check_gradients(named: Iterable[tuple[str, Tensor]]) -> str | None:
@@ -1442,7 +1442,7 @@ assert len(aims) == len({*aims.values()}) == len(fired[Experiment]) == 15
 assert all(fired[kind][aim] == n_seeds for kind, aim in aims.items())
 sum(map(len, fired.values())) * n_seeds
 
-# %% alt="A row for the healthy run and for each of the fifteen bugs. On the left a column of dots for each of the fifteen checks: the healthy row is empty, each bug has a dot in the column of its own check, so that they form a diagonal, and three have one or two grey ones beside it. On the right the validation accuracy of three runs each." tags=["hide-input"]
+# %% alt="A row for the healthy run and for each of the fifteen bugs. On the left a column of dots for each of the fifteen checks: the healthy row is empty, each bug has a dot in the column of its own check, so that they form a diagonal, and four have one or two grey ones beside it. On the right the validation accuracy of three runs each." tags=["hide-input"]
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(6.4, 4.8), sharey=True, width_ratios=(3, 2)
 )
@@ -1551,14 +1551,14 @@ class Watch(Callback):
 from torch.optim import SGD
 
 torch.manual_seed(0)
-outputs, gradients = Statistics(every=8), Statistics(every=8, reach=0.02)
+gradients = Statistics(every=8, reach=0.02)
 learn = Learner(
     network(),
     list(zip(x.split(64), y.split(64))),
     optim=SGD,
     lr=0.1,
     defaults=[],
-    callbacks=[Watch(outputs), Watch(gradients, watch_gradients)],
+    callbacks=[Watch(gradients, watch_gradients)],
 )
 learn.fit(2)
 assert not any(module._hooks for module in learn.model.modules())
@@ -1678,9 +1678,10 @@ batch, before any training, was enough to see it. Part 4 makes a method of it.
 * `register_full_backward_hook`, `register_full_backward_pre_hook`,
   `watch_gradients` (`training.backward_hooks`): hooks on gradients, out of the
   identity.
-* `Statistics`, `plot_moments`, `plot_histograms`, `plot_dead`
-  (`training.statistics`): what is kept of activations and gradients, and its
-  pictures; `Watch` (`training.watch`), the callback that keeps it.
+* `Statistics`, `plot_moments`, `plot_histograms`, `draw_histograms`,
+  `plot_dead` (`training.statistics`): what is kept of activations and
+  gradients, and its pictures; `Watch` (`training.watch`), the callback that
+  keeps it.
 * `summarize` (`training.summary`): shapes, parameters and multiply-adds.
 * `check_shuffled`, `check_labels`, `check_leak`, `check_overlap`,
   `check_scale` (`training.data_checks`): what is wrong with the data.

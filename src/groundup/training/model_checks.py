@@ -75,10 +75,10 @@ def check_activations(
         leaf_modules(model), lambda name, out: stds.update({name: _std(out)})
     ):
         model(input)
-    wrong = [f"{k}: {v:.2g}" for k, v in stds.items() if not low <= v <= high]
+    wrong = [f"{v:.2g} in {k}" for k, v in stds.items() if not low <= v <= high]
     if not wrong:
         return None
-    return f"rows should differ by {low:g} to {high:g}: {', '.join(wrong)}"
+    return f"rows should differ by {low:g} to {high:g}, not {', '.join(wrong)}"
 
 
 def _std(output: Tensor) -> float:

@@ -25,6 +25,7 @@ and has nothing to say about the healthy run.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -180,13 +181,10 @@ When the body raises, the hooks are gone all the same:
 """
 
 # %%
-try:
+with suppress(ZeroDivisionError):
     with watch_outputs({"first": model[0]}, lambda name, out: 1 / 0):
         model(x)
-except ZeroDivisionError:
-    stds.clear()
-model(x[:1])
-assert not model[0]._hooks and not stds
+assert not model[0]._hooks
 
 # %% [markdown]
 r"""
@@ -195,8 +193,34 @@ r"""
 A gradient is not returned by any module, so no forward hook sees it. But
 {doc}`/2_backward/5_autograd` lets us put a step of our own into the graph. Take
 the identity, whose gradient is the identity, and let its backward pass tell
-somebody what went by. Put it behind the module and it sees the gradient of the
-output; put it before, and it sees the gradient of the input.
+somebody what went by.
+"""
+
+
+# %%
+class Tell(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tell: Callable, x: Tensor) -> Tensor:
+        ctx.tell = tell
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple:
+        ctx.tell(grad)
+        return None, grad
+
+
+seen = []
+hidden = Tell.apply(seen.append, model[0](x[:64]))
+cross_entropy(model[1:](hidden), y[:64]).backward()
+seen[0].shape
+
+# %% [markdown]
+r"""
+Behind a module it sees the gradient of the output; before it, that of the
+input. The one for the library has to know more of the world: a module may take
+and return tuples, with other things among the tensors; not every tensor has a
+gradient; and a hook may return another one in its place.
 """
 
 
@@ -355,22 +379,17 @@ our hooks see what torch's see?
 """
 
 # %% tags=["reference"]
-theirs = torch.nn.Sequential(
-    torch.nn.Linear(784, 50), torch.nn.ReLU(), torch.nn.Linear(50, 10)
-)
-kept = {"ours": [], "torch's": []}
+layer, ours, theirs = torch.nn.Linear(50, 10), [], []
 with (
-    theirs[2].register_full_backward_hook(
-        lambda module, into, out: kept["torch's"].extend([*into, *out])
-    ),
-    register_full_backward_hook(
-        theirs[2], lambda module, into, out: kept["ours"].extend([*into, *out])
+    register_full_backward_hook(layer, lambda module, *both: ours.extend(both)),
+    layer.register_full_backward_hook(
+        lambda module, *both: theirs.extend(both)
     ),
 ):
-    cross_entropy(theirs(x[:64]), y[:64]).backward()
-for ours, real in zip(*kept.values(), strict=True):
-    assert_equal(ours, real)
-[tuple(grad.shape) for grad in kept["ours"]]
+    layer(torch.randn(64, 50, requires_grad=True)).square().sum().backward()
+for (mine,), (real,) in zip(ours, theirs, strict=True):
+    assert_equal(mine, real)
+[tuple(grad.shape) for (grad,) in ours]
 
 # %% [markdown]
 r"""
@@ -378,7 +397,7 @@ r"""
 
 Of every `every`-th batch we keep, for each module, five things: which batch it
 was, mean and deviation, a {term}`histogram`, and for each unit the share of
-zeros among its outputs. The 3,200 numbers of a hidden layer become 93. They
+zeros among its outputs. The 3,200 numbers of a hidden layer become 85. They
 stay on their device until somebody looks, since a GPU that is asked for a
 number has to finish first.
 
@@ -412,7 +431,7 @@ class Statistics:
         self,
         every: int = 1,
         reach: float = 4.0,
-        n_bins: int = 40,
+        n_bins: int = 32,
         unit_axis: int = 1,
     ):
         if every < 1 or reach <= 0:
@@ -507,7 +526,7 @@ def plot_moments(stats: Statistics, names: Iterable[str] | None = None) -> Any:
 
 
 def draw_histograms(ax: Any, stats: Statistics, name: str) -> None:
-    """The histograms of a name over training; a new colour a doubling."""
+    """The histograms of a name over training: a colour for each doubling."""
     reach, end = stats.reach, int(stats.series(name, "step")[-1]) + stats.every
     ax.imshow(
         (1 + stats.series(name, "counts").T).log2().floor().numpy(),
@@ -1028,8 +1047,9 @@ r"""
   That finds `squeeze()` without an axis, which at batch size 1 takes the batch
   away too.
 * *Evaluation in training mode.* Asked twice, the model answers twice the same.
-* *Weights of the wrong size.* The deviation of each module's output is between
-  0.03 and 10. Torch's defaults keep to that for a few layers.
+* *Weights of the wrong size.* How far a module's outputs differ from row to row
+  is between 0.02 and 10. (The deviation of all its numbers would not do: units
+  differ by their biases, though each may say the same to every row.)
 * *A forgotten nonlinearity.* The output of one linear layer is the input of the
   next: two matrices are one matrix.
 * *Softmax twice.* The scores that go into the loss are probabilities already.
@@ -1098,22 +1118,23 @@ def check_loss(
 # %% What happens within? tags=["export"] module="training.model_checks"
 @torch.no_grad()
 def check_activations(
-    model: Module, input: Tensor, low: float = 0.03, high: float = 10.0
+    model: Module, input: Tensor, low: float = 0.02, high: float = 10.0
 ) -> str | None:
-    """Is the deviation of every module's output between `low` and `high`?"""
+    """Do rows differ by `low` to `high`, in every module's output?"""
     stds: dict[str, float] = {}
     with watch_outputs(
         leaf_modules(model), lambda name, out: stds.update({name: _std(out)})
     ):
         model(input)
-    wrong = [f"{k}: {v:.2g}" for k, v in stds.items() if not low <= v <= high]
+    wrong = [f"{v:.2g} in {k}" for k, v in stds.items() if not low <= v <= high]
     if not wrong:
         return None
-    return f"deviations outside {low:g} to {high:g}: {', '.join(wrong)}"
+    return f"rows should differ by {low:g} to {high:g}, not {', '.join(wrong)}"
 
 
-def _std(tensor: Tensor) -> float:
-    return tensor.float().std(correction=0).item()
+def _std(output: Tensor) -> float:
+    """The deviation from row to row, over all units."""
+    return output.float().var(0, correction=0).mean().sqrt().item()
 
 
 @torch.no_grad()
@@ -1230,13 +1251,13 @@ def _reached(loss: Tensor) -> list[Tensor]:
 
 def check_parameters(loss: Tensor, parameters: Iterable[Tensor]) -> str | None:
     """Is everything trained that the loss depends on?"""
-    given = set(parameters)
-    missed = [each for each in _reached(loss) if each not in given]
+    wanted, given = _reached(loss), set(parameters)
+    missed = [each for each in wanted if each not in given]
     if not missed:
         return None
     shapes = ", ".join(str(tuple(each.shape)) for each in missed)
-    n = len(missed)
-    return f"{n} tensors want a gradient and are not trained: {shapes}"
+    share = f"{len(missed)} of {len(wanted)}"
+    return f"{share} tensors that want a gradient are not trained: {shapes}"
 
 
 def check_gradients(named: Iterable[tuple[str, Tensor]]) -> str | None:
@@ -1421,22 +1442,25 @@ assert len(aims) == len({*aims.values()}) == len(fired[Experiment]) == 15
 assert all(fired[kind][aim] == n_seeds for kind, aim in aims.items())
 sum(map(len, fired.values())) * n_seeds
 
-# %% alt="A row for the healthy run and for each of the fifteen bugs. On the left a column of dots for each of the fifteen checks: the healthy row is empty, each bug has a dot in the column of its own check, so that they form a diagonal, and three have one or two grey ones beside it. On the right the validation accuracy of three runs each." tags=["hide-input"]
+# %% alt="A row for the healthy run and for each of the fifteen bugs. On the left a column of dots for each of the fifteen checks: the healthy row is empty, each bug has a dot in the column of its own check, so that they form a diagonal, and four have one or two grey ones beside it. On the right the validation accuracy of three runs each." tags=["hide-input"]
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(6.4, 4.8), sharey=True, width_ratios=(3, 2)
 )
 columns = list(fired[Experiment])
+own, more = [], []
 for i, (kind, counts) in enumerate(fired.items()):
-    own, found = aims.get(kind), [name for name in columns if counts[name]]
-    for name in found:
-        colour = "C1" if name == own else "0.5"
-        left.plot(columns.index(name), i, "o", color=colour)
-    right.plot(scores[kind], [i] * n_seeds, "o", color="C1" if i else "C0")
-right.axvline(scores[Experiment].mean(), color="0.5", lw=1, ls="--")
+    for j, name in enumerate(columns):
+        if counts[name]:
+            (own if name == aims.get(kind) else more).append((j, i))
+left.plot(*zip(*own), "o", color="C1")
+left.plot(*zip(*more), "o", color="0.5")
 left.set_yticks(range(len(fired)), [kind.__name__ for kind in fired])
 left.set_xticks(range(len(columns)), columns, rotation=90)
 left.grid(alpha=0.2)
 left.invert_yaxis()
+right.plot(torch.stack([*scores.values()]), range(len(scores)), "o", color="C1")
+right.plot(scores[Experiment], [0] * n_seeds, "o", color="C0")
+right.axvline(scores[Experiment].mean(), color="0.5", lw=1, ls="--")
 right.set(xlabel="validation accuracy", xlim=(0, 1))
 plt.show()
 
@@ -1527,14 +1551,14 @@ class Watch(Callback):
 from torch.optim import SGD
 
 torch.manual_seed(0)
-outputs, gradients = Statistics(every=8), Statistics(every=8, reach=0.02)
+gradients = Statistics(every=8, reach=0.02)
 learn = Learner(
     network(),
     list(zip(x.split(64), y.split(64))),
     optim=SGD,
     lr=0.1,
     defaults=[],
-    callbacks=[Watch(outputs), Watch(gradients, watch_gradients)],
+    callbacks=[Watch(gradients, watch_gradients)],
 )
 learn.fit(2)
 assert not any(module._hooks for module in learn.model.modules())
@@ -1588,11 +1612,13 @@ def scale_outputs(model: Module, input: Tensor) -> Module:
 torch.manual_seed(0)
 scaled = scale_outputs(network(n_hidden=8), x[:512])
 assert check_activations(scaled, x[:512]) is None
-check_activations(network(n_hidden=8), x[:512])
+found = check_activations(network(n_hidden=8), x[:512])
+assert found is not None
+found
 
 # %% [markdown]
 r"""
-The check had found the deeper network's default wanting before it was trained.
+The check finds a deeper network's default wanting before it is trained.
 Is it right? One epoch on the five thousand digits, five seeds, three depths,
 and 2,000 digits to validate on:
 """
@@ -1652,9 +1678,10 @@ batch, before any training, was enough to see it. Part 4 makes a method of it.
 * `register_full_backward_hook`, `register_full_backward_pre_hook`,
   `watch_gradients` (`training.backward_hooks`): hooks on gradients, out of the
   identity.
-* `Statistics`, `plot_moments`, `plot_histograms`, `plot_dead`
-  (`training.statistics`): what is kept of activations and gradients, and its
-  pictures; `Watch` (`training.watch`), the callback that keeps it.
+* `Statistics`, `plot_moments`, `plot_histograms`, `draw_histograms`,
+  `plot_dead` (`training.statistics`): what is kept of activations and
+  gradients, and its pictures; `Watch` (`training.watch`), the callback that
+  keeps it.
 * `summarize` (`training.summary`): shapes, parameters and multiply-adds.
 * `check_shuffled`, `check_labels`, `check_leak`, `check_overlap`,
   `check_scale` (`training.data_checks`): what is wrong with the data.
@@ -1681,7 +1708,7 @@ The gradient of the output comes before the module's own backward pass, that of
 the input after it. A hook that shows both has to keep the first.
 :::
 
-:::{dropdown} Why is the histogram's colour the logarithm of the count?
+:::{dropdown} Why does a histogram's colour stand for doublings and not for the count?
 Nearly all activations lie near zero. On a linear scale that bin would be bright
 and every other one black, and it is the others that warn.
 :::

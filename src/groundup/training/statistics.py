@@ -29,7 +29,7 @@ class Statistics:
         self,
         every: int = 1,
         reach: float = 4.0,
-        n_bins: int = 40,
+        n_bins: int = 32,
         unit_axis: int = 1,
     ):
         if every < 1 or reach <= 0:
@@ -94,7 +94,7 @@ def plot_moments(stats: Statistics, names: Iterable[str] | None = None) -> Any:
 
 
 def draw_histograms(ax: Any, stats: Statistics, name: str) -> None:
-    """The histograms of a name over training; a new colour a doubling."""
+    """The histograms of a name over training: a colour for each doubling."""
     reach, end = stats.reach, int(stats.series(name, "step")[-1]) + stats.every
     ax.imshow(
         (1 + stats.series(name, "counts").T).log2().floor().numpy(),

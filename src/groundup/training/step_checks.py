@@ -27,13 +27,13 @@ def _reached(loss: Tensor) -> list[Tensor]:
 
 def check_parameters(loss: Tensor, parameters: Iterable[Tensor]) -> str | None:
     """Is everything trained that the loss depends on?"""
-    given = set(parameters)
-    missed = [each for each in _reached(loss) if each not in given]
+    wanted, given = _reached(loss), set(parameters)
+    missed = [each for each in wanted if each not in given]
     if not missed:
         return None
     shapes = ", ".join(str(tuple(each.shape)) for each in missed)
-    n = len(missed)
-    return f"{n} tensors want a gradient and are not trained: {shapes}"
+    share = f"{len(missed)} of {len(wanted)}"
+    return f"{share} tensors that want a gradient are not trained: {shapes}"
 
 
 def check_gradients(named: Iterable[tuple[str, Tensor]]) -> str | None:

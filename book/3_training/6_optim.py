@@ -20,7 +20,7 @@ was all worth.
 | `lr` | a number | the learning rate $\eta$ |
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import copy
 import math
 import warnings
@@ -99,11 +99,11 @@ def descend(
 loss_at(descend(sgd_step, lr=0.07))[[0, 1, 10, 30]]
 
 
-# %% tags=["hide-input"]
+# %% Drawing paths tags=["hide-input"]
 def draw(paths: dict[str, Tensor]) -> None:
     """A panel a path, over contours of the valley."""
     n = len(paths)
-    figure, panels = plt.subplots(1, n, figsize=(2.7 * n, 2.4), sharey=True)
+    figure, panels = plt.subplots(1, n, figsize=(2.2 * n, 2), sharey=True)
     for i, (panel, name) in enumerate(zip(panels, paths, strict=True)):
         for height in (0.5, 2.5, 12.5):
             axes = 2 * (2 * height / CURVATURE).sqrt()
@@ -220,9 +220,10 @@ loss_at(heavy[-1]), loss_at(ahead[-1]), loss_at(dampened[-1])
 
 # %% [markdown]
 r"""
-The exported function works in place: `add_` with `alpha` reads, multiplies and
-writes in one pass over the memory, where `param -= lr * grad` makes a tensor
-for the product first. For eleven million numbers that is most of the cost.
+Dampening slows all gradients but the first, which throws the ball across the
+valley. And the exported function works in place: `add_` with `alpha` reads,
+multiplies and writes in one pass over the memory, where `param -= lr * grad`
+makes a tensor for the product first.
 
 ## Something to hold it
 
@@ -331,7 +332,7 @@ class Groups:
         return "\n".join([*lines, ")"])
 
 
-# %% Which parameters tags=["export"] module="optim.groups"
+# %% A group's parameters as a list tags=["export", "hide-input"] module="optim.groups"
 def _listed(group: dict) -> dict[str, list]:
     """A group's parameters as a list, and their names if they have any."""
     params = group["params"]
@@ -352,7 +353,7 @@ def _listed(group: dict) -> dict[str, list]:
     return {"params": params}
 
 
-# %% tags=["export"] module="optim.groups"
+# %% Parameters that are refused tags=["export", "hide-input"] module="optim.groups"
 def _refuse_params(group: dict, others: list[dict]) -> None:
     """Raise for what cannot be optimized, or is optimized already."""
     for param in group["params"]:
@@ -473,7 +474,7 @@ class SavedGroups(Groups):
         return value.clone()
 
 
-# %% tags=["export"] module="optim.saving"
+# %% State dicts that are refused tags=["export", "hide-input"] module="optim.saving"
 def _refuse_sizes(saved: list[dict], own: list[dict]) -> None:
     sizes, saved_sizes = (
         [len(group["params"]) for group in groups] for groups in (own, saved)
@@ -1407,7 +1408,7 @@ def polynomial(s: Tensor) -> Tensor:
     return a * s + b * s**3 + c * s**5
 
 
-s = torch.linspace(0, 1, 401)
+s = torch.linspace(0, 1, 161) ** 2  # more of the small ones
 rounds = [s]
 for _ in range(5):
     rounds.append(polynomial(rounds[-1]))
@@ -1415,11 +1416,11 @@ rounds[5][s > 0.01].min(), rounds[5].max()
 
 # %% alt="Where a singular value between 0 and 1 goes in 1, 2 and 5 rounds of the polynomial. After one round small values are 3.4 times as large; after five all but the very smallest lie between 0.7 and 1.2, in ripples." tags=["hide-input"]
 for n in (1, 2, 5):
-    plt.plot(s[::3], rounds[n][::3], label=f"{n} rounds")
+    plt.plot(s, rounds[n], label=n)
 plt.axhline(1, color="0.5", linewidth=0.5)
 plt.xlabel("singular value")
 plt.ylabel("after the iteration")
-plt.legend()
+plt.legend(title="rounds")
 plt.show()
 
 # %% [markdown]
@@ -1626,13 +1627,13 @@ assert_close(pair[0].detach(), pair[1].detach())
 r"""
 And the time of a step? Count how often the memory is read or written for each
 number: torch's Adam by default 18 times in seven operations, ours 16 times in
-six, since both corrections are out of the tensors, the kernel 7 times in one.
+six, since no correction is left in the tensors, the kernel 7 times in one.
 For SGD with momentum it is 8 times against the kernel's 5. The parameters are
 those of a ResNet-18; the ratios are ours over torch's default, in turns.
 """
 
 
-# %% tags=["hide-input"]
+# %% The shapes of a ResNet-18 tags=["hide-input"]
 def resnet18_shapes() -> list[tuple[int, ...]]:
     """The shapes of a ResNet-18's parameters, stage by stage."""
     shapes = [(64, 3, 7, 7), (64,), (64,)]
@@ -1647,7 +1648,7 @@ numbers = [math.prod(shape) for shape in resnet18_shapes()]
 len(numbers), sum(numbers)
 
 
-# %% tags=["hide-input", "reference"]
+# %% The time of a step tags=["hide-input", "reference"]
 def stepper_of(kind: type, **options: Any) -> Callable:
     """The `step` of an optimizer on a ResNet-18's parameters."""
     params = [torch.randn(s).requires_grad_() for s in resnet18_shapes()]
@@ -1679,10 +1680,10 @@ assert max(speed["Adam"], speed["AdamW"]) < 1
 # %% [markdown]
 r"""
 By the counts alone the readable Adam would take 0.89 of torch's time, the
-kernel 0.39, and SGD 0.63. The Adams come out lower: torch holds two new tensors
-at a time, ours one, the kernel none, and new memory has to be cleared page by
-page before it can be used. How much that costs depends on what the process has
-allocated before. (`nox -s bench` measures with more care.)
+kernel 0.39, and SGD 0.63. What comes out lower does so because torch holds two
+new tensors at a time, ours one, the kernel none, and new memory has to be
+cleared page by page before it can be used. How much that costs depends on what
+the process has allocated before. (`nox -s bench` measures with more care.)
 
 ## What it is worth
 

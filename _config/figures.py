@@ -21,9 +21,18 @@ VARIABLES = {
 PROLOGUE = re.compile(
     r"\A.*?(?=<svg)|<metadata>.*?</metadata>|<!--.*?-->", re.DOTALL
 )
-EMPTY = re.compile(r"\s*<g/>|(?<=\n) +(?=<)")
+EMPTY = (
+    re.compile(  # also paths that show nothing, transforms that turn nothing
+        r'\s*<g/>|(?<=\n) +(?=<)|<path d="[^"]*" style="fill: none"/>\s*|'
+        r' transform="rotate\(-0 [^"]*"'
+    )
+)
 NUMBER = re.compile(r'transform="[^"]*"|>[^<]*|\d+\.\d{3,}')
-FONT = re.compile(r"font: (?P<size>[\d.]+px) [^;\"]+")
+FONT = re.compile(r"font: (?P<size>[\d.]+px) [^;\"]+| font-family: [^;\"]+;?")
+MARKS = re.compile(
+    r'<use [^>]* (?P<style>style="[^"]*")/>\s*'
+    r"(?:<use [^>]* (?P=style)/>\s*)+"
+)
 
 
 def figure(image: str, caption: str) -> str:
@@ -42,8 +51,8 @@ def svg(text: str, alt: str, prefix: str) -> str:
     """An SVG file as an element of the page; its ids start with ``prefix``."""
     text = EMPTY.sub("", PROLOGUE.sub("", text)).strip()
     text = NUMBER.sub(rounded, text)
-    text = FONT.sub(r"font-size: \g<size>", text)
-    text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)  # turns nothing
+    text = FONT.sub(sized, text)
+    text = MARKS.sub(grouped, text)
     text = re.sub("#[0-9a-f]{6}", lambda match: themed(match[0]), text)
     used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
     text = re.sub(
@@ -60,6 +69,17 @@ def svg(text: str, alt: str, prefix: str) -> str:
 def themed(colour: str) -> str:
     name = VARIABLES.get(colour)
     return f"var({name})" if name else colour
+
+
+def sized(match: re.Match[str]) -> str:
+    """A font's size; its family is the theme's."""
+    return f"font-size: {match['size']}" if match["size"] else ""
+
+
+def grouped(match: re.Match[str]) -> str:
+    """A row of marks that look alike: their style is written once."""
+    style = match["style"]
+    return f"<g {style}>{match[0].replace(f' {style}', '')}</g>\n"
 
 
 def rounded(match: re.Match[str]) -> str:

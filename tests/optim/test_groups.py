@@ -3,7 +3,7 @@ import torch
 
 from groundup import optim
 from groundup.optim import SGD, Adam
-from groundup.optim.groups import require_nonnegative
+from groundup.optim.groups import require_betas, require_nonnegative
 from tests.optim.kinds import (
     ALL,
     TORCHS,
@@ -75,3 +75,10 @@ def test_what_is_not_at_least_zero_is_refused_by_name(value):
         require_nonnegative({"eps": value}, "eps")
     with pytest.raises(ValueError, match="Tensor eps must be 1-element"):
         require_nonnegative({"eps": torch.ones(2)}, "eps")
+
+
+@pytest.mark.parametrize("beta", [-0.1, 1.0, float("nan"), torch.tensor(1.0)])
+def test_a_beta_outside_of_zero_to_one_is_refused(beta):
+    require_betas({"betas": (0.0, torch.tensor(0.99))})
+    with pytest.raises(ValueError, match="Invalid beta parameter at index 1"):
+        require_betas({"betas": (0.9, beta)})

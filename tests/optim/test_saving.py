@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from groundup.optim import SGD, Adam
-from groundup.optim.saving import new_counter, wants_kernel
+from groundup.optim.saving import new_counter, new_state, wants_kernel
 from tests.optim.kinds import (
     ALL,
     assert_equal_states,
@@ -122,3 +122,11 @@ def test_steps_are_counted_where_the_step_happens():
     assert new_counter(param, {"capturable": True}).device.type == "meta"
     count = new_counter(param, kernel | {"fused": False})
     assert (count.device.type, count.dtype, count) == ("cpu", torch.float32, 0)
+
+
+def test_a_new_state_is_a_count_and_zeros_like_the_parameter():
+    param = torch.ones(2, 3).double().T
+    state = new_state(param, {}, "mean")
+    assert list(state) == ["step", "mean"] and state["step"] == 0
+    assert torch.equal(state["mean"], torch.zeros(3, 2).double())
+    assert state["mean"].stride() == param.stride()

@@ -1,6 +1,7 @@
 """The site's modules on small inputs, and one small book through Sphinx."""
 
 import json
+import re
 import sys
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -11,7 +12,7 @@ from bs4 import BeautifulSoup
 from sphinx.cmd.build import build_main
 
 import _config.sphinx_ext  # noqa: F401  before the forks
-from _config import api, changes, figures, links, receipts, store
+from _config import api, changes, figures, links, markup, receipts, store
 from _config.chapters import ROOT, parse, read_book
 from _config.page import text_line
 
@@ -451,6 +452,33 @@ def test_a_figure_is_rounded_except_for_its_scales_and_its_text():
     assert figures.svg(f"<svg><g/>{path}{text}</svg>", "a", "c1-0") == (
         '<svg role="img" aria-label="a">'
         f'<path d="M 7.2 19.28" transform="matrix(0.07143 0)"/>{text}</svg>'
+    )
+
+
+def test_a_figure_writes_what_is_invisible_never_and_what_repeats_once():
+    dot = '<use xlink:href="#d" {} style="fill: #123456"/>\n'
+    marks = dot.format('x="1"') + dot.format('x="2"')
+    text = "<text style=\"font-size: 9px; font-family: 'A', 'B'\" x=\"3\">0"
+    turned = text.replace(">0", ' transform="rotate(-0 3.12345 4)">0')
+    shown = '<path d="M 0 0" style="fill: none; stroke: #123456"/>'
+    hidden = '<path d="M 0 0" style="fill: none"/>'
+    svg = figures.svg(f"<svg>{marks}{shown}{hidden}{turned}</svg>", "a", "c1")
+    assert svg == (
+        '<svg role="img" aria-label="a"><g style="fill: #123456">'
+        '<use xlink:href="#c1-d" x="1"/>\n<use xlink:href="#c1-d" x="2"/>\n'
+        f'</g>\n{shown}<text style="font-size: 9px;" x="3">0</svg>'
+    )
+
+
+def test_tokens_without_a_colour_have_no_element():
+    css = (ROOT / "_config/theme/static/groundup.css").read_text()
+    coloured = "".join(re.findall(r"\.highlight span:is\((.*?)\)", css))
+    plain = markup.PLAIN.pattern.split("(?:")[1].split(")")[0].split("|")
+    assert ".kn" in coloured and "n" in plain
+    assert not {*re.findall(r"\w+", coloured)} & {*plain}
+    code = '<span class="k">if</span> <a><span class="n">x</span></a>'
+    assert markup.PLAIN.sub(r"\1", code) == (
+        '<span class="k">if</span> <a>x</a>'
     )
 
 

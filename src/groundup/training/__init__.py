@@ -1,6 +1,8 @@
 # Extracted from book/; edit the chapters.
 """The public names of groundup.training."""
 
+from groundup.training.by_hand import ByHand as ByHand
+from groundup.training.by_hand import CrossEntropy as CrossEntropy
 from groundup.training.callback import EVENTS as EVENTS
 from groundup.training.callback import LEVELS as LEVELS
 from groundup.training.callback import Callback as Callback

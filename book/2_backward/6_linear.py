@@ -30,10 +30,11 @@ from typing import Any, NamedTuple
 import matplotlib.pyplot as plt
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from groundup.datasets import mnist
 from groundup.nn import init
-from groundup.nn.functional import linear, relu
+from groundup.nn.functional import relu
 from groundup.testing import assert_close, assert_equal
 
 # %% [markdown]
@@ -859,7 +860,9 @@ r"""
 ## The second version
 
 All of it is in {term}`fan-in`: how many numbers are added up for one output.
-{doc}`/2_backward/2_init` built the initialiser.
+{doc}`/2_backward/2_init` built the initialiser. It also earned torch's
+`linear`, which adds the bias within the product, as in
+{doc}`/2_backward/4_layers`: one kernel, and one step of the backward pass less.
 """
 
 
@@ -1083,7 +1086,7 @@ class _Indexed(Module):
         return len(self._names())
 
     def __iter__(self) -> Iterator[Module]:
-        return (vars(self)[name] for name in self._names())
+        return iter([m for m in vars(self).values() if isinstance(m, Module)])
 
     def __getitem__(self, index: int | slice) -> Any:
         names = self._names()[index]

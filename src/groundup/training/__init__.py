@@ -8,6 +8,8 @@ from groundup.training.backward_hooks import (
     register_full_backward_pre_hook as register_full_backward_pre_hook,
 )
 from groundup.training.backward_hooks import watch_gradients as watch_gradients
+from groundup.training.by_hand import ByHand as ByHand
+from groundup.training.by_hand import CrossEntropy as CrossEntropy
 from groundup.training.callback import EVENTS as EVENTS
 from groundup.training.callback import LEVELS as LEVELS
 from groundup.training.callback import Callback as Callback

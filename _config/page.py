@@ -8,14 +8,12 @@ from html import escape
 from docutils import nodes
 from nbformat import NotebookNode
 from sphinx import addnodes
-from sphinx.util import logging
 
 from _config import changes, figures
 from _config.chapters import Cell, Chapter
 from _config.links import PACKAGE, Entry, Link, defined
 from _config.markup import Fold
 
-logger = logging.getLogger(__name__)
 FOLDS = {"answer": "Answer", "solution": "Solution"}
 
 
@@ -32,14 +30,8 @@ def prepare(chapter: Chapter, page: NotebookNode) -> None:
                 image := data.get("image/svg+xml") or data.get("image/png")
             ):
                 continue
-            alt = cell.metadata.get("alt", "")
-            if not alt:
-                where = (chapter.name, chapter.cells[index].line)
-                logger.warning(
-                    'a cell that draws needs alt="..."', location=where
-                )
             draw = figures.svg if "<svg" in image else figures.png
-            image = draw(image, alt, f"c{index}-{count}")
+            image = draw(image, cell.metadata.alt, f"c{index}-{count}")
             html = figures.figure(image, cell.metadata.get("title", ""))
             output["data"] = {"text/html": html}
 

@@ -141,6 +141,14 @@ def test_code_and_what_it_must_do_run_the_chapter(chain, old, new):
     assert chain.stale() == ["1_a/3_alone"]
 
 
+def test_a_figure_runs_again_when_its_words_are_gone(book):
+    for words, stale in (("A line", []), ("A rise", []), ("", ["1_a/1_x"])):
+        book.chapter("1_a/1_x", f'# %% alt="{words}"\ndraw()')
+        if words == "A line":
+            book.pretend_to_run()
+        assert book.stale() == stale
+
+
 def test_a_kernel_setting_and_a_version_run_everything(chain, monkeypatch):
     newer = store.versions() | {"torch": "99"}
     monkeypatch.setattr(store, "versions", lambda: newer)

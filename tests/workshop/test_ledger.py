@@ -366,9 +366,11 @@ def test_names_are_kept_for_the_installed_torch_only(tmp_path, monkeypatch):
     kept = json.loads(torch_names.STORE.read_text())
     assert kept["kinds"] == {"torch.nn.Linear": "definition"}
 
-    torch_names.STORE.write_text(json.dumps(kept | {"torch": "0.1"}))
-    torch_names.answers.cache_clear()
-    assert torch_names.answers()["kinds"] == {}
+    older = json.dumps(kept | {"torch": "0.1"})
+    for damaged in (older, older[:9], "[]"):
+        torch_names.STORE.write_text(damaged)
+        torch_names.answers.cache_clear()
+        assert torch_names.answers()["kinds"] == {}
     torch_names.answers.cache_clear()
 
 

@@ -354,32 +354,6 @@ def test_a_warning_names_its_line_and_fails_every_build_until_mended(
     assert mended.returncode == 0, mended.stderr
 
 
-def test_a_figure_without_alt_text_is_a_warning_with_its_line(book: Path):
-    path = book / "book/1_one/1_first.py"
-    path.write_text(FIRST.replace(' alt="A line that rises"', ""), "utf-8")
-    for each in read_book(book / "book"):
-        data = {
-            "data": {"image/svg+xml": SVG},
-            "output_type": "display_data",
-            "metadata": {},
-        }
-        outputs = [
-            [data] if "plot(" in cell.source else [] for cell in each.code
-        ]
-        receipt = {"seconds": 2.0, "versions": {}}
-        store.save(
-            store.Entry(store.key(each, book / "src"), outputs, receipt),
-            book / "_build/store",
-        )
-
-    built = build(book, "-W")
-
-    assert built.returncode != 0
-    assert (
-        "1_first.py:20: WARNING: a cell that draws needs alt=" in built.stderr
-    )
-
-
 def test_links_are_names_of_the_library_and_nothing_else():
     first, second = chapter(FIRST), chapter(SECOND, "2_two/1_second")
     library = links.library([first, second])

@@ -1025,8 +1025,9 @@ gradients are all alike:
 $$\hat m = \frac{m}{1-\beta_1^t}, \qquad \hat v = \frac{v}{1-\beta_2^t}, \qquad \theta \leftarrow \theta - \eta\, \frac{\hat m}{\sqrt{\hat v} + \epsilon}.$$
 
 A whole pass over the memory is saved if the two corrections are moved out of
-the tensors, as the paper itself remarks: with $c = \sqrt{1-\beta_2^t}$ the step
-is $\frac{\eta c}{1-\beta_1^t} \cdot \frac{m}{\sqrt v + c\,\epsilon}$.
+the tensors, as the paper itself remarks. With $c = \sqrt{1-\beta_2^t}$:
+
+$$\theta \leftarrow \theta - \frac{\eta c}{1-\beta_1^t} \cdot \frac{m}{\sqrt v + c\,\epsilon}.$$
 
 AMSGrad {cite:p}`reddi2018` divides by the largest $v$ seen so far, so that a
 rate never grows again.
@@ -1716,7 +1717,7 @@ class MuonAndAdamW:
 
 # %% [markdown]
 r"""
-The number is the largest of an optimiser's four rates.
+The number beside each is the largest of its four rates.
 """
 
 # %%

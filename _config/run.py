@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import re
 import time
@@ -52,7 +53,7 @@ async def run(
         try:
             for cell, wait in zip(chapter.code, limits, strict=True):
                 began = time.monotonic()
-                client.timeout = max(0.1, min(wait, ends - began))
+                client.timeout = max(1, math.ceil(min(wait, ends - began)))
                 client.received = 0
                 await run_cell(client, chapter, cell)
                 seconds.append(round(time.monotonic() - began, 3))

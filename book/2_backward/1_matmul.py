@@ -25,6 +25,7 @@ import math
 import operator
 import timeit
 from functools import partial
+from time import process_time
 
 import matplotlib.pyplot as plt
 from IPython.display import Markdown
@@ -134,9 +135,10 @@ r"""
 We compare with a tolerance, not for equality. Floating-point sums depend on
 their order, and each version below adds in another one.
 
-How long does it take? We keep the best of three rounds, since whatever disturbs
-a measurement makes it slower. And we use one core throughout: Python's loops
-could not use a second.
+How long does it take? We count the seconds in which the processor works for us,
+not those of the clock, and keep the best of three rounds, since whatever
+disturbs a measurement makes it slower. And we use one core throughout: Python's
+loops could not use a second.
 """
 
 # %%
@@ -145,7 +147,7 @@ torch.set_num_threads(1)
 
 def seconds(call, n_rounds: int = 3) -> float:
     """Best time of one call, over rounds of at least ten milliseconds."""
-    timer = timeit.Timer(call)
+    timer = timeit.Timer(call, timer=process_time)
     n_calls = 1 + int(0.01 / timer.timeit(1))
     return min(timer.repeat(n_rounds, n_calls)) / n_calls
 
@@ -942,8 +944,8 @@ Markdown(f"From the first rung to the last: **{ladder:,.0f} times**.")
 r"""
 The source's own ratio is between 330 ms / 14 µs ≈ 24,000 and 606 ms / 14 µs ≈
 43,000. Its `einsum` is torch's own, which reads and plans an equation in C++.
-Ours calls the same kernel and spends most of its time before that, in Python:
-for a product as small as this one, that costs more than the kernel saves.
+Ours calls the same kernel and spends most of its time before that, in Python,
+so on a product as small as this one the kernel hardly helps it.
 
 Three things happen on this ladder.
 

@@ -309,7 +309,7 @@ for ax, values, noted, name in zip(
     axes, (means, stds), (0.5896, 0.8658), ("mean", "deviation"), strict=True
 ):
     ax.hist(values.tolist(), bins=20, color="C0", alpha=0.7)
-    ax.axvline(noted, color="C1", label="the source's draw")
+    ax.axvline(noted, color="C1", label="the source")
     ax.set(xlabel=f"{name} after ReLU")
 axes[0].set(ylabel="draws", ylim=(0, 42))  # room for the legend
 axes[0].legend(loc="upper left")

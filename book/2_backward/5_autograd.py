@@ -40,7 +40,7 @@ r"""
 The {term}`chain rule` needs two things from a step: which numbers went in, and
 how fast the result changes with each of them. Call the second the *slope*. A
 sum has slopes 1 and 1. A product $ab$ has slopes $b$ and $a$. Both are known
-the moment that the step is computed, so the result can simply keep them.
+the moment that the step is computed, so the result can keep them.
 """
 
 

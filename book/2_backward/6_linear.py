@@ -970,8 +970,8 @@ out. With the source's $10^{-5}$ that is hard to see, so try more as well.
 """
 
 # %% limit=120
-ends = {}
-for decay in (0.0, 1e-5, 1e-2):
+decays, ends = (0.0, 1e-5, 1e-2), {}
+for decay in decays:
     for with_bias in (True, False):
         torch.manual_seed(0)
         model = Linear(784, 10)

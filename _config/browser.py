@@ -121,7 +121,7 @@ class Visit:
             for problem in found + [it for it in again if it not in found]:
                 note(*problem)
             tab.evaluate(THIN)
-            axe(tab, note, {"runOnly": COLOURS} if dark else {})
+            axe(tab, note, COLOURS if dark else None)
             if page == "index.html":
                 for state, button in (
                     ("search", ".search-button__button"),
@@ -167,13 +167,15 @@ class Visit:
                 note("not found by", word)
 
 
-def axe(tab, note: Callable, options: dict = {}) -> None:  # noqa: B006
-    """Note what axe-core finds on the page as it stands."""
+def axe(tab, note: Callable, rules: list[str] | None = None) -> None:
+    """Note what axe-core finds on the page now, by all or by these rules."""
     from axe_playwright_python.sync_playwright import Axe
 
     kinds = ["violations", "incomplete"]
-    once = {"preload": False, "resultTypes": kinds}  # no CSS anew
-    found = Axe().run(tab, options=once | options).response
+    options = {"preload": False, "resultTypes": kinds}  # no CSS anew
+    if rules:
+        options["runOnly"] = rules
+    found = Axe().run(tab, options=options).response
     for kind in kinds:
         for finding in found[kind]:
             for node in finding["nodes"]:

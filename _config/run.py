@@ -39,7 +39,7 @@ async def run(
     """Execute a chapter's code cells in order; ``watch`` counts them."""
     key, start, seconds = store.key(chapter, src), time.monotonic(), []
     book = notebook(chapter, src=src)
-    limits = [cell_limit(chapter, cell, limit) for cell in chapter.code]
+    limits = [cell.metadata.get("limit", limit) for cell in chapter.code]
     ends = start + CHAPTER_LIMIT + sum(more for more in limits if more > limit)
     async with kernel(src, jobs) as manager:
         client = Client(
@@ -132,15 +132,6 @@ def traced(
     text = FRAME.sub(place, ANSI.sub("", "\n".join(traceback)))
     at = lines[0] if lines else cell.line
     return ChapterError(chapter.path, at, f"{message}\n{text}".rstrip())
-
-
-def cell_limit(chapter: Chapter, cell: Cell, usual: float) -> float:
-    """The seconds that a cell may take."""
-    limit = cell.metadata.get("limit", usual)
-    if type(limit) in (int, float) and limit > 0:
-        return limit
-    message = f"limit= takes a number of seconds, got {limit!r}"
-    raise ChapterError(chapter.path, cell.line, message)
 
 
 def check_figures(chapter: Chapter, outputs: list[list[dict]]) -> None:

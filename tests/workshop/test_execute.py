@@ -292,7 +292,8 @@ def broken(tmp_path_factory):
         "try:\n    urlopen('http://example.com')\n"
         "except URLError as error:\n    print(error.reason)",
         f'# %% alt="A line"\n{draw}',
-        "import warnings\nwarnings.warn('careful')",
+        "import sys, warnings\nprint('note', file=sys.stderr)\n"
+        "warnings.warn('careful')",
     )
     command = [sys.executable, "-m", "_config.execute", *book.options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -313,7 +314,8 @@ def broken(tmp_path_factory):
         ),
         ("6_dies.py:9", "its kernel died"),
         ("7_unread.py:6", "tags= is not followed by JSON"),
-        ("8_good.py:25", "warning: UserWarning: careful"),
+        ("8_good.py:23", "warning: note"),
+        ("8_good.py:26", "warning: UserWarning: careful"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(broken, place, message):

@@ -345,11 +345,11 @@ def test_extraction_imports_nothing_heavy():
     assert run.stdout == "set()\n", run.stderr
 
 
-def test_exports_lead_from_path_to_chapter(book):
+def test_exports_lead_from_home_to_chapter(book):
     found = exports(read_book(book(GOOD, LATER)))
-    assert list(found) == ["groundup.linalg.double", "groundup.nn.Layer"]
-    layer = found["groundup.nn.Layer"]
-    assert layer.home == "groundup.nn.layer.Layer"
+    assert list(found) == ["groundup.linalg.double", "groundup.nn.layer.Layer"]
+    layer = found["groundup.nn.layer.Layer"]
+    assert layer.path == "groundup.nn.Layer"
     assert (layer.module, layer.chapter.name) == ("nn.layer", "1_one/2_x")
     assert (layer.line, layer.cell.line) == (8, 6)
 

@@ -308,11 +308,12 @@ def test_reference_cells_are_exempt_but_hide_nothing(book):
     assert ":5: torch.nn.Linear" in book(f"{reference}{CELL}Linear(2, 2)\n")[0]
 
 
-def test_a_chapter_that_is_no_python_does_not_hide_the_others(book):
-    errors = book("# %%\nx = (\n", "# %%\nx @ x\n")
+def test_a_cell_that_is_no_python_hides_no_fault_and_makes_none(book):
+    broken = EARNING + "\n# %%\nx = (\n"
+    errors = book(broken, "# %%\nx.exp2()\nx @ x\n", tests=PROOF)
 
-    assert [each[:22] for each in errors] == [
-        "book/1_a/1_first.py:2:",
+    assert [each.partition(": ")[0] for each in errors] == [
+        "book/1_a/1_first.py:6",
         "book/1_a/2_second.py:2",
     ]
 

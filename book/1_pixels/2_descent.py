@@ -408,8 +408,9 @@ eigenvalues, round(condition)
 r"""
 Over two hundred thousand. With the best rate, just below the edge, the flattest
 direction shrinks by the factor $1 - 2/\kappa$ a step, where $\kappa$ is that
-number: after $\kappa$ steps it is down to $e^{-2}$, about a seventh. The ten steps of the recipe walked down the steep wall of a valley
-and stood at the edge of its long flat floor.
+number: after $\kappa$ steps it is down to $e^{-2}$, about a seventh. The ten
+steps of the recipe walked down the steep wall of a valley and stood at the edge
+of its long flat floor.
 
 Three numbers cause this: $t^2$ reaches 361, $t$ reaches 19, and 1 is 1. The
 loss does not care about the units of its inputs. Descent does.

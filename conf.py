@@ -20,8 +20,6 @@ extensions = [
     "_config.katex",
     "_config.sphinx_ext",
 ]
-exclude_patterns = ["**/README.md", "_drafts/**"]
-nitpick_ignore_regex = [("py:.*", ".*")]
 
 # The public address, if there is one.
 html_baseurl = os.environ.get("SITE_URL", "")

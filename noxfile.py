@@ -6,7 +6,6 @@ up to date when one of the two changes.
 """
 
 import hashlib
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ nox.options.sessions = ["build", "test"]
 
 ROOT = Path(__file__).parent
 VENV = ROOT / ".venv"
-BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = [ROOT / "pyproject.toml", ROOT / "_config" / "constraints.txt"]
 
 
@@ -31,7 +30,7 @@ def run(session: nox.Session, *command: str) -> None:
     if not stamp.exists() or stamp.read_text() != wanted.hexdigest():
         install(session)
         stamp.write_text(wanted.hexdigest())
-    session.run(BIN / "python", *command, external=True)
+    session.run(PYTHON, *command, external=True)
 
 
 def install(session: nox.Session) -> None:
@@ -40,7 +39,7 @@ def install(session: nox.Session) -> None:
         project, *project["dependency-groups"]
     )
     session.run(sys.executable, "-m", "venv", VENV, external=True)
-    pip = [BIN / "python", "-m", "pip", "install", "--quiet"]
+    pip = [PYTHON, "-m", "pip", "install", "--quiet"]
     session.run(*pip, "-c", REQUIREMENTS[1], "-e", ".", *groups, external=True)
 
 
@@ -50,18 +49,22 @@ def build(session: nox.Session) -> None:
 
     `nox -s build -- 2_backward/1_matmul` does it for one chapter.
     """
+    if len(session.posargs) > 1:
+        session.error("name one chapter, or none to build the book")
+    paths = [arg.removeprefix("book/") for arg in session.posargs]
+    names = [path.removesuffix(".py") for path in paths]
     run(session, "-m", "_config.extract")
     run(session, "-m", "_config.ledger")
-    run(session, "-m", "_config.execute", *session.posargs)
-    if session.posargs:
-        only = ["-D", f"groundup_only={session.posargs[0]}"]
+    run(session, "-m", "_config.execute", *names)
+    if names:
+        only = ["-D", f"groundup_only={names[0]}"]
     else:
         run(session, "-m", "_config.bench", "--stale")
         only = ["-W", "--keep-going", "-j", "2"]
     sphinx = ["-m", "sphinx", "-q", *only, "-c", "."]
     run(session, *sphinx, "book", "_build/html")
-    page = "/".join([*session.posargs, "index"][:1]) + ".html"
-    session.log(f"read it: {(ROOT / '_build/html' / page).as_uri()}")
+    page = ROOT / "_build/html" / f"{[*names, 'index'][0]}.html"
+    session.log(f"read it: {page.as_uri()}")
 
 
 @nox.session

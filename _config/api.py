@@ -12,7 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from _config.chapters import Chapter
-from _config.links import PACKAGE, Entry, Link, exported
+from _config.links import Link
+from _config.modules import PACKAGE, Export, Module, collect
+from _config.syntax import is_public
 
 INDEX = """# The library
 
@@ -30,65 +32,55 @@ One page a module, in the order in which the book builds them.
 
 def pages(
     chapters: list[Chapter],
-    library: dict[str, Entry],
+    library: dict[str, Export],
     links: dict[str, list[Link]],
 ) -> dict[str, str]:
     """Path in the book -> text: a page a module, and their index."""
     users = defaultdict(list)
     for chapter in chapters:
-        for name in {link.name for link in links[chapter.name]}:
-            if library[name].chapter.name != chapter.name:
-                users[name].append(chapter.name)
-    texts, names, lines = {}, [], []
-    for module, entries in by_module(library).items():
-        name = module.removeprefix(f"{PACKAGE}.")
-        texts[f"api/{name}.md"] = page(module, entries, users)
-        docstring = module_docstring(module, entries[0].chapter) or ""
-        summary = prose(docstring).partition("\n")[0]
-        names.append(name)
+        for home in {link.name for link in links[chapter.name]}:
+            if library[home].chapter.name != chapter.name:
+                users[home].append(chapter.name)
+    modules, _ = collect(chapters)
+    texts, lines = {}, []
+    for name, module in modules.items():
+        texts[f"api/{name}.md"] = page(module, users)
+        summary = docstring(module).partition("\n")[0]
         lines.append(f"* {{doc}}`{name}`: {summary}")
     texts["api/index.md"] = INDEX.format(
-        modules="\n".join(lines), pages="\n".join(names)
+        modules="\n".join(lines), pages="\n".join(modules)
     )
     return texts
 
 
-def by_module(library: dict[str, Entry]) -> dict[str, list[Entry]]:
-    modules = defaultdict(list)
-    for entry in library.values():
-        modules[entry.module].append(entry)
-    return modules
-
-
-def page(module: str, entries: list[Entry], users: dict[str, list[str]]) -> str:
-    chapter = entries[0].chapter
+def page(module: Module, users: dict[str, list[str]]) -> str:
+    """The page of a module: its docstring and its public names."""
+    name = f"{PACKAGE}.{module.name}"
+    public = [e for e in module.names.values() if is_public(e.name)]
     parts = [
-        f"# {module}",
-        f":::{{py:module}} {module}\n:::",
-        prose(module_docstring(module, chapter)),
-        f"Built in {{doc}}`/{chapter.name}`.",
-        *("\n".join(described(entry, users[entry.name])) for entry in entries),
+        f"# {name}",
+        f":::{{py:module}} {name}\n:::",
+        docstring(module),
+        f"Built in {{doc}}`/{module.chapter.name}`.",
+        *("\n".join(described(each, users[each.home])) for each in public),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def module_docstring(module: str, chapter: Chapter) -> str | None:
-    """The string that stands first in the module's first exported cell."""
-    for cell in chapter.code:
-        if (
-            exported(chapter, cell)
-            and f"{PACKAGE}.{chapter.module(cell)}" == module
-        ):
-            return ast.get_docstring(ast.Module(chapter.statements(cell), []))
-    return None
+def docstring(module: Module) -> str:
+    """A module's docstring as Markdown; empty if there is none."""
+    return prose(
+        ast.get_docstring(ast.Module([module.docstring], []))
+        if module.docstring
+        else None
+    )
 
 
-def described(entry: Entry, users: list[str]) -> Iterator[str]:
-    """The entry as a directive of Sphinx's Python domain."""
-    node, name = entry.node, entry.name.rpartition(".")[2]
-    chapter = entry.chapter
+def described(export: Export, users: list[str]) -> Iterator[str]:
+    """The name as a directive of Sphinx's Python domain."""
+    node, name, chapter = export.node, export.name, export.chapter
     where = f"{chapter.number} {chapter.title}, line {node.lineno}"
-    target = f"../{chapter.name}.html#built-{entry.name}"
+    target = f"../{chapter.name}.html#built-{export.home}"
     built = f'Built in <a href="{target}">{where}</a>.'
     if users:
         built += (

@@ -48,8 +48,6 @@ def package_texts(modules: dict[str, Module]) -> dict[str, str]:
         path = "/".join(
             [*filter(None, [package.replace(".", "/")]), "__init__.py"]
         )
-        if not package:  # `training` draws, and matplotlib is slow to import
-            inside = [line for line in inside if " training " not in line]
         imports = "\n".join(dict.fromkeys(inside))
         texts[path] = (
             f'{HEADER}; edit the chapters.\n"""{docstring}"""\n\n{imports}\n'
@@ -62,13 +60,19 @@ def reexport(pieces: list[str], name: str) -> str:
 
 
 def ruff_format(texts: dict[str, str]) -> dict[str, bytes]:
-    """Sort the imports and format, all files in one go."""
+    """Sort the imports and format, all files in one go.
+
+    What only quoted annotations name is imported for type checkers alone, as
+    matplotlib, which is slow to import; torch is there in any case.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for name, text in texts.items():
             path = Path(folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode())
-        ruff(folder, "check", "--select=I", "--fix-only")
+        typing = '--config=lint.flake8-type-checking.exempt-modules=["torch"]'
+        fix = "--fix-only", "--unsafe-fixes"
+        ruff(folder, "check", "--select=I,TC002", typing, *fix)
         ruff(folder, "format")
         return {name: Path(folder, name).read_bytes() for name in sorted(texts)}
 

@@ -15,7 +15,6 @@ does strikes both, and the median of the turns' ratios is kept.
 import argparse
 import importlib.util
 import json
-import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -28,8 +27,10 @@ from statistics import median, quantiles
 from time import perf_counter
 from timeit import Timer
 
+from _config import record
 from _config.chapters import ROOT, SRC, shown
 from _config.reach import digest, modules, parse
+from _config.store import write
 
 BENCHMARKS = ROOT / "tests" / "benchmarks"
 STORE = ROOT / "_build" / "bench.json"
@@ -139,17 +140,10 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> str:
-    """The processor's name, its cores, and the threads that torch uses."""
+    """The machine, and how many of its cores torch uses."""
     import torch
 
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = info.read_text().splitlines()
-        names = [line.split(": ")[1] for line in lines if "model name" in line]
-        name = next(iter(names), name)
-    cores, threads = os.cpu_count(), torch.get_num_threads()
-    return f"{name}, {cores} cores, {threads} threads"
+    return f"{record.hardware()}, {torch.get_num_threads()} threads"
 
 
 def run(
@@ -179,10 +173,7 @@ def run(
         "versions": versions(),
         "results": {name: results[name] for name in current},
     }
-    store.parent.mkdir(parents=True, exist_ok=True)
-    new = store.with_suffix(f".{os.getpid()}")
-    new.write_text(json.dumps(measured, indent=1) + "\n")
-    new.replace(store)
+    write(store, f"{json.dumps(measured, indent=1)}\n".encode())
     return measured
 
 
@@ -200,8 +191,11 @@ def measure_file(path: Path, seconds: float) -> list[dict]:
 
 
 def read(store: Path = STORE) -> dict:
-    """What was measured last; empty if nothing was, or in an older format."""
-    measured = json.loads(store.read_text()) if store.exists() else {}
+    """What was measured last; empty if nothing was, or the file is damaged."""
+    try:
+        measured = json.loads(store.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
     return measured if "keys" in measured else {}
 
 

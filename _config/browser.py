@@ -121,7 +121,7 @@ class Visit:
             for problem in found + [it for it in again if it not in found]:
                 note(*problem)
             tab.evaluate(THIN)
-            axe(tab, note, {"runOnly": COLOURS} if dark else {})
+            axe(tab, note, COLOURS if dark else None)
             if page == "index.html":
                 for state, button in (
                     ("search", ".search-button__button"),
@@ -167,16 +167,28 @@ class Visit:
                 note("not found by", word)
 
 
-def axe(tab, note: Callable, options: dict = {}) -> None:  # noqa: B006
-    """Note what axe-core finds on the page as it stands."""
+def axe(tab, note: Callable, rules: list[str] | None = None) -> None:
+    """Note what axe-core finds on the page now, by all or by these rules."""
     from axe_playwright_python.sync_playwright import Axe
 
-    once = {"preload": False, "resultTypes": ["violations"]}  # no CSS anew
-    found = Axe().run(tab, options=once | options)
-    for violation in found.response["violations"]:
-        for node in violation["nodes"]:
-            rule, element = f"axe {violation['id']}", str(node["target"][0])
-            note(rule, element, violation["help"])
+    kinds = ["violations", "incomplete"]
+    options = {"preload": False, "resultTypes": kinds}  # no CSS anew
+    if rules:
+        options["runOnly"] = rules
+    found = Axe().run(tab, options=options).response
+    for kind in kinds:
+        for finding in found[kind]:
+            for node in finding["nodes"]:
+                if kind == "violations" or is_invisible(node):
+                    rule, element = f"axe {finding['id']}", node["target"][0]
+                    note(rule, str(element), finding["help"])
+
+
+def is_invisible(node: dict) -> bool:
+    """Whether text has its background's colour: to axe only a question."""
+    data = (check["data"] for check in node["any"])
+    reasons = [it.get("messageKey") for it in data if isinstance(it, dict)]
+    return "equalRatio" in reasons
 
 
 class Quiet(SimpleHTTPRequestHandler):

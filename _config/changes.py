@@ -4,6 +4,7 @@ import ast
 from difflib import ndiff
 
 from _config.chapters import Chapter
+from _config.syntax import first_line
 
 SKIPPED = {"answer", "solution", "reference"}
 
@@ -27,11 +28,6 @@ def changes(chapter: Chapter) -> dict[int, list[tuple[str, str]]]:
                 )
             last[node.name] = new
     return found
-
-
-def first_line(node: ast.FunctionDef | ast.ClassDef) -> int:
-    """Where a definition starts, its decorators included."""
-    return min([node.lineno, *(each.lineno for each in node.decorator_list)])
 
 
 def difference(old: list[str], new: list[str]) -> str:

@@ -36,6 +36,8 @@ MAGIC = re.compile(r"\s*[%!?]|\s*[\w., ]+=\s*[%!]|.*\w\?+\s*$")
 KEY = re.compile(r"(?<!\S)(?P<key>[A-Za-z_]\w*)=")
 TEXT_KEYS = {"module", "earns", "loans", "repaid", "alt", "record"}
 KEYS = TEXT_KEYS | {"tags", "namespace", "limit", "mystnb"}
+# Metadata that KEY does not match would be read as a title and lost.
+NEAR_KEY = re.compile(rf'\b({"|".join(KEYS)})\s*[=:]\s*["\[]')
 TAGS = {
     "export",  # copied into src/groundup/
     "reference",  # the real thing, for comparison: exempt from the ledger
@@ -299,6 +301,8 @@ def read_marker(rest: str, path: Path, line: int) -> tuple[str, str, dict]:
             raise wrong(f"{key}= is given twice")
         metadata[key] = check_value(key, value, wrong)
         rest = rest[end:].lstrip()
+    if near := NEAR_KEY.search(title):
+        raise wrong(f"{near[0]!r} in a title: write {near[1]}= and its value")
     if title.strip().split(" ")[0].rstrip(":") in TAGS:
         raise wrong(
             f"{title.strip()!r} is a title; "
@@ -314,9 +318,7 @@ def check_value(key: str, value: object, wrong) -> object:
         raise wrong(f"{key}= takes a string, got {json.dumps(value)}")
     if key == "namespace" and not isinstance(value, bool):
         raise wrong(f"namespace= takes true or false, got {json.dumps(value)}")
-    if key == "limit" and (
-        isinstance(value, bool) or not isinstance(value, int | float)
-    ):
+    if key == "limit" and (type(value) not in (int, float) or not value > 0):
         raise wrong(
             f"limit= takes a number of seconds, got {json.dumps(value)}"
         )

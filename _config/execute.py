@@ -20,6 +20,7 @@ from _config import data, record, store
 from _config.chapters import (
     BOOK,
     SRC,
+    Cell,
     Chapter,
     ChapterError,
     chapter_paths,
@@ -160,13 +161,7 @@ def warnings(chapter: Chapter, src: Path, folder: Path) -> list[str]:
     for cell, cell_outputs in zip(chapter.code, outputs, strict=False):
         for output in cell_outputs:
             if output.get("name") == "stderr":
-                text = output["text"].strip().split("\n")[0]
-                place = re.match(r"cell:(\d+): ", text)
-                line = (
-                    cell.first_line + int(place[1]) - 1 if place else cell.line
-                )
-                text = text.removeprefix(place[0]) if place else text
-                found.append((line, text))
+                found += noted(cell, output["text"])
     for kept in record.status(chapter, src):
         if kept.status != record.CURRENT:
             found.append(
@@ -174,6 +169,14 @@ def warnings(chapter: Chapter, src: Path, folder: Path) -> list[str]:
             )
     at = shown(chapter.path)
     return [f"{at}:{line}: warning: {text}" for line, text in found]
+
+
+def noted(cell: Cell, text: str) -> list[tuple[int, str]]:
+    """How a cell's stderr begins, and each warning in it at its line."""
+    places = re.findall(r"^cell:(\d+): (.*)", text, re.MULTILINE)
+    placed = [(cell.first_line + int(line) - 1, what) for line, what in places]
+    first = text.strip().partition("\n")[0]
+    return placed if first[:5] == "cell:" else [(cell.line, first), *placed]
 
 
 def main() -> int:
@@ -192,7 +195,8 @@ def main() -> int:
         if not args.list_stale:
             return bool(execute(args.chapters, *places, args.jobs, args.limit))
     except LookupError as error:
-        parser.error(str(error))
+        print(error, file=sys.stderr)
+        return 2
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("interrupted: what had ended is stored", file=sys.stderr)
         return 130

@@ -8,35 +8,14 @@ stay plain.  Nothing is imported, so a page costs no ``import torch``.
 import ast
 import html
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from _config.chapters import Cell, Chapter
+from _config.chapters import Chapter
+from _config.modules import PACKAGE, Export
 
-PACKAGE = "groundup"
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.GeneratorExp,
           ast.ListComp, ast.SetComp, ast.DictComp)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A definition that a chapter exports: ``name`` is ``linalg.matmul``."""
-
-    name: str
-    chapter: Chapter
-    cell: int
-    node: ast.stmt
-
-    @property
-    def module(self) -> str:
-        return self.name.rpartition(".")[0]
-
-    @property
-    def summary(self) -> str:
-        """The first line of the docstring, if there is one."""
-        documented = isinstance(self.node, ast.FunctionDef | ast.ClassDef)
-        docstring = ast.get_docstring(self.node) if documented else None
-        return (docstring or "").partition("\n")[0]
 
 
 @dataclass(frozen=True)
@@ -49,39 +28,7 @@ class Link:
     name: str
 
 
-def library(chapters: Iterable[Chapter]) -> dict[str, Entry]:
-    """Every definition of the library by its full name, in book order."""
-    found = {}
-    for chapter in chapters:
-        for index, cell in enumerate(chapter.cells):
-            for node in exported(chapter, cell):
-                for name in defined(node):
-                    name = f"{PACKAGE}.{chapter.module(cell)}.{name}"
-                    found[name] = Entry(name, chapter, index, node)
-    return found
-
-
-def exported(chapter: Chapter, cell: Cell) -> list[ast.stmt]:
-    return chapter.statements(cell) if "export" in cell.tags else []
-
-
-def defined(node: ast.stmt) -> list[str]:
-    """The public names that a statement at the top of a module defines."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        names = [node.name]
-    elif isinstance(node, ast.Assign | ast.AnnAssign):
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target]
-        )
-        names = [
-            target.id for target in targets if isinstance(target, ast.Name)
-        ]
-    else:
-        names = []
-    return [name for name in names if not name.startswith("_")]
-
-
-def links(chapter: Chapter, library: dict[str, Entry]) -> list[Link]:
+def links(chapter: Chapter, library: dict[str, Export]) -> list[Link]:
     """Where the chapter's code names the library, in reading order."""
     finder = Finder(chapter, library)
     finder.visit(chapter.tree)
@@ -91,15 +38,17 @@ def links(chapter: Chapter, library: dict[str, Entry]) -> list[Link]:
 class Finder(ast.NodeVisitor):
     """Walks a chapter and keeps the spans whose name is an entry's."""
 
-    def __init__(self, chapter: Chapter, library: dict[str, Entry]) -> None:
+    def __init__(self, chapter: Chapter, library: dict[str, Export]) -> None:
         self.chapter = chapter
         self.entries = {
-            alias: name for name in library for alias in aliases(name)
+            alias: home
+            for home, export in library.items()
+            for alias in (home, export.path)
         }
         self.names = {
-            name.rpartition(".")[2]: name
-            for name, entry in library.items()
-            if entry.chapter.name == chapter.name
+            export.name: home
+            for home, export in library.items()
+            if export.chapter.name == chapter.name
         }
         self.hidden: set[str] = set()
         self.spans: list[tuple[int, int, int, str]] = []
@@ -154,7 +103,7 @@ class Finder(ast.NodeVisitor):
     def generic_visit(self, node: ast.AST) -> None:
         outer = self.hidden
         if isinstance(node, SCOPES):
-            self.hidden = outer | set(bound(node))
+            self.hidden = outer | set(local_names(node))
         super().generic_visit(node)
         self.hidden = outer
 
@@ -176,13 +125,7 @@ class Finder(ast.NodeVisitor):
                     )
 
 
-def aliases(name: str) -> list[str]:
-    """``groundup.nn.linear.Linear`` is ``groundup.nn.Linear`` for its users."""
-    module, _, public = name.rpartition(".")
-    return [name, f"{module.rpartition('.')[0]}.{public}"]
-
-
-def bound(scope: ast.AST) -> Iterator[str]:
+def local_names(scope: ast.AST) -> Iterator[str]:
     """The parameters and variables inside a function or comprehension."""
     for node in ast.walk(scope):
         if isinstance(node, ast.arg):

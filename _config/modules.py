@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from _config.chapters import Cell, Chapter, ChapterError, shown
-from _config.syntax import bound, is_dunder, is_public, is_string, statements
+from _config.syntax import (
+    Function,
+    bound,
+    is_dunder,
+    is_public,
+    is_string,
+    statements,
+)
 
 PACKAGE = "groundup"
 
@@ -34,6 +41,13 @@ class Export:
     @property
     def line(self) -> int:
         return self.node.lineno
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring, if there is one."""
+        documented = isinstance(self.node, Function | ast.ClassDef)
+        docstring = ast.get_docstring(self.node) if documented else None
+        return (docstring or "").partition("\n")[0]
 
     @property
     def place(self) -> str:
@@ -72,10 +86,10 @@ class Module:
 
 
 def exports(chapters: list[Chapter]) -> dict[str, Export]:
-    """The public names of the library by the path that users import."""
+    """The public names of the library by where they are defined."""
     modules, _ = collect(chapters)
     found = [e for m in modules.values() for e in m.names.values()]
-    return {e.path: e for e in found if is_public(e.name)}
+    return {e.home: e for e in found if is_public(e.name)}
 
 
 def collect(

@@ -14,7 +14,7 @@ from ruff import find_ruff_bin
 from _config.chapters import ChapterError
 from _config.modules import PACKAGE, Export, Module
 from _config.slices import Import, chapter_imports
-from _config.syntax import bound, dotted, statements, walk
+from _config.syntax import bound, dotted, first_line, statements, walk
 
 SEPARATOR = "; "
 
@@ -84,9 +84,7 @@ def lint(
             for cell in module.cells:
                 for node in statements(module.chapter, cell):
                     if not isinstance(node, ast.Import | ast.ImportFrom):
-                        above = getattr(node, "decorator_list", [])
-                        start = min(n.lineno for n in [node, *above]) - 1
-                        span = slice(start, node.end_lineno)
+                        span = slice(first_line(node) - 1, node.end_lineno)
                         lines[span] = source[span]
             lines[0] = SEPARATOR.join(i.code for i in offered[name])
             Path(folder, f"{name}.py").write_bytes("\n".join(lines).encode())

@@ -8,14 +8,14 @@ from html import escape
 from docutils import nodes
 from nbformat import NotebookNode
 from sphinx import addnodes
-from sphinx.util import logging
 
 from _config import changes, figures
 from _config.chapters import Cell, Chapter
-from _config.links import PACKAGE, Entry, Link, defined
+from _config.links import Link
 from _config.markup import Fold
+from _config.modules import PACKAGE, Export
+from _config.syntax import bound, is_public
 
-logger = logging.getLogger(__name__)
 FOLDS = {"answer": "Answer", "solution": "Solution"}
 
 
@@ -32,14 +32,8 @@ def prepare(chapter: Chapter, page: NotebookNode) -> None:
                 image := data.get("image/svg+xml") or data.get("image/png")
             ):
                 continue
-            alt = cell.metadata.get("alt", "")
-            if not alt:
-                where = (chapter.name, chapter.cells[index].line)
-                logger.warning(
-                    'a cell that draws needs alt="..."', location=where
-                )
             draw = figures.svg if "<svg" in image else figures.png
-            image = draw(image, alt, f"c{index}-{count}")
+            image = draw(image, cell.metadata.alt, f"c{index}-{count}")
             html = figures.figure(image, cell.metadata.get("title", ""))
             output["data"] = {"text/html": html}
 
@@ -56,7 +50,7 @@ def decorate(
     chapter: Chapter,
     doctree: nodes.document,
     links: Iterable[Link],
-    library: dict[str, Entry],
+    library: dict[str, Export],
 ) -> None:
     """Add margin labels, changes, folds and the links of the code."""
     rewritten = changes.changes(chapter)
@@ -92,7 +86,10 @@ def is_one_line_output(node: nodes.Node) -> bool:
 
 
 def link(
-    box: nodes.Element, cell: Cell, links: list[Link], library: dict[str, Entry]
+    box: nodes.Element,
+    cell: Cell,
+    links: list[Link],
+    library: dict[str, Export],
 ) -> None:
     """Leave a cell's links on its code, for ``markup.visit_code``."""
     for block in box.findall(nodes.literal_block):
@@ -108,7 +105,10 @@ def label(chapter: Chapter, cell: Cell, box: nodes.Element) -> list[nodes.Node]:
     module = f"{PACKAGE}.{chapter.module(cell)}"
     statements = chapter.statements(cell)
     names = [
-        f"{module}.{name}" for node in statements for name in defined(node)
+        f"{module}.{name}"
+        for node in statements
+        for name in bound(node)
+        if is_public(name)
     ]
     box["ids"] += [f"built-{name}" for name in names]
     target = addnodes.pending_xref(

@@ -90,6 +90,7 @@ def bindings(tree: ast.AST, package: str = "") -> dict[str, set[str]]:
     return bound
 
 
+@cache  # a module is seen by many chapters, a chapter's key asked for again
 def references(tree: ast.AST, package: str = "") -> set[tuple[str, bool]]:
     """The dotted names that code imports, and (True) what it uses of them."""
     bound = bindings(tree, package)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from _config.chapters import Cell, Chapter, ChapterError
 from _config.proofs import TESTS, Proof, read_proofs
+from _config.syntax import statements
 from _config.torch_names import kind, prefixes, spellings
 from _config.uses import Use, Walker, class_attributes
 
@@ -105,11 +106,9 @@ def read_ledger(
     ledger = Ledger(read_rules(rules), chapters)
     proofs = read_proofs(tests)
     library: dict[str, set[str]] = {}
+    ledger.errors += unread(chapters)
     for chapter in chapters:
-        try:
-            read_chapter(ledger, chapter, proofs, library)
-        except ChapterError as error:  # the chapter is no Python
-            ledger.errors.append(error)
+        read_chapter(ledger, chapter, proofs, library)
     ledger.errors += unpaid(ledger)
     for proof in proofs:
         if proof.name not in ledger.earned:
@@ -123,6 +122,15 @@ def read_ledger(
     return ledger
 
 
+def unread(chapters: Sequence[Chapter]) -> Iterator[ChapterError]:
+    """The chapters that are no Python; their other cells count."""
+    for chapter in chapters:
+        try:
+            chapter.tree
+        except ChapterError as error:
+            yield error
+
+
 def read_chapter(
     ledger: Ledger,
     chapter: Chapter,
@@ -130,19 +138,19 @@ def read_chapter(
     library: dict[str, set[str]],
 ) -> None:
     """Check a chapter's cells in order; enter its classes in ``library``."""
-    statements = {cell.line: chapter.statements(cell) for cell in chapter.code}
+    nodes = {cell.line: statements(chapter, cell) for cell in chapter.code}
     ours = [cell for cell in chapter.code if "reference" not in cell.tags]
-    own = [node for cell in ours for node in statements[cell.line]]
+    own = [node for cell in ours for node in nodes[cell.line]]
     walker = Walker(class_attributes(own), library)
     for cell in chapter.cells:
         ledger.errors += read_marker(ledger, chapter, cell, proofs)
-        uses = walker.walk(statements.get(cell.line, []))
+        uses = walker.walk(nodes.get(cell.line, []))
         if cell in ours:
             ledger.errors += refusals(ledger, chapter, uses)
     for cell in ours:
         if "export" in cell.tags:
             module = library.setdefault(chapter.module(cell), set())
-            module |= class_attributes(statements[cell.line]) | walker.inherited
+            module |= class_attributes(nodes[cell.line]) | walker.inherited
 
 
 def read_marker(

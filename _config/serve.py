@@ -38,12 +38,14 @@ def rebuild(root: Path, only: str, changed_paths: Sequence[Path]) -> None:
     start = time.monotonic()
     book, src, build = root / "book", root / "src", root / "_build"
     saved = [str(path) for path in chapter_paths(book) if path in changed_paths]
+    refused = ""
     try:
         extract(book, src)
         if saved:
             execute(saved, book, src, build / "store")
     except ExceptionGroup as group:  # the page still shows what was saved
-        print(*group.exceptions, sep="\n", file=sys.stderr)
+        refused = "\n".join(map(str, group.exceptions))
+        print(refused, file=sys.stderr)
     options = [
         "-q",
         "-c",
@@ -57,7 +59,8 @@ def rebuild(root: Path, only: str, changed_paths: Sequence[Path]) -> None:
     try:
         build_main([str(each) for each in options])
     except SystemExit as error:  # what is wrong with the book
-        print(error, file=sys.stderr)
+        if str(error) not in refused:
+            print(error, file=sys.stderr)
     print(f"rebuilt in {time.monotonic() - start:.1f} s", flush=True)
 
 

@@ -29,6 +29,7 @@ from _config import (
     store,
 )
 from _config.chapters import ChapterError, read_book, shown
+from _config.modules import exports
 from _config.notebook import notebook
 from _config.reach import digest
 from _config.warned import Warned
@@ -50,7 +51,7 @@ class Site:
         self.draft = app.config.groundup_draft or bool(self.only)
         try:
             chapters = read_book(book)
-            self.library = links.library(chapters)
+            self.library = exports(chapters)
             self.links = {
                 each.name: links.links(each, self.library) for each in chapters
             }

@@ -16,9 +16,10 @@ from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 
-from _config.chapters import ROOT, SRC, Chapter
+from _config.chapters import ROOT, SRC, Chapter, shown
 from _config.reach import digest, modules
 
+logger = logging.getLogger(__name__)
 STORE = ROOT / "_build" / "store"
 KERNEL = Path(__file__).with_name("kernel")
 SETTINGS = (KERNEL / "matplotlibrc", KERNEL / "ipython_kernel_config.py")
@@ -50,7 +51,7 @@ def key(chapter: Chapter, src: Path = SRC) -> str:
             (
                 cell.source,
                 "raises-exception" in cell.tags,
-                "alt" in cell.metadata,
+                bool(cell.metadata.get("alt")),
             )
             for cell in chapter.code
         ],
@@ -75,7 +76,8 @@ def load(
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        logging.warning("%s is damaged (%s): its chapter must run", path, error)
+        message = "%s is damaged (%s): its chapter must run"
+        logger.warning(message, shown(path), error)
         return None
 
 

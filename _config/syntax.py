@@ -45,6 +45,12 @@ def bound(node: ast.stmt) -> list[str]:
     )
 
 
+def first_line(node: ast.stmt) -> int:
+    """Where a statement starts, its decorators included."""
+    decorators = getattr(node, "decorator_list", [])
+    return min(each.lineno for each in [node, *decorators])
+
+
 def dotted(node: ast.expr) -> str:
     """``a.b.c`` as text; empty if it is not a plain chain of names."""
     if isinstance(node, ast.Name):

@@ -6,12 +6,12 @@ torch is imported only when a book asks for a name for the first time.
 
 import importlib
 import json
-import os
 from functools import cache
 from importlib.metadata import version
 from types import ModuleType
 
 from _config.chapters import ROOT
+from _config.store import write
 
 STORE = ROOT / "_build" / "torch_names.json"
 # One operation, several spellings: torch.relu, x.relu(), F.relu, x.relu_().
@@ -79,17 +79,13 @@ def look_up(name: str) -> str:
 @cache
 def answers() -> dict:
     """What is known about the installed torch, from earlier runs."""
+    unknown = {"torch": version("torch"), "kinds": {}}
     try:
         known = json.loads(STORE.read_text())
-    except (OSError, ValueError):
-        known = {}
-    if known.get("torch") != version("torch"):
-        known = {"torch": version("torch"), "kinds": {}}
-    return known
+        return known if known["torch"] == unknown["torch"] else unknown
+    except (OSError, ValueError, KeyError, TypeError):  # none, or damaged
+        return unknown
 
 
 def keep() -> None:
-    STORE.parent.mkdir(exist_ok=True)
-    new = STORE.with_suffix(f".{os.getpid()}")
-    new.write_text(json.dumps(answers()))
-    new.replace(STORE)
+    write(STORE, json.dumps(answers()).encode())

@@ -145,9 +145,10 @@ class Walker(ast.NodeVisitor):
         outside = self.origins.copy()
         for each in arguments:
             annotation = each.annotation and self.resolve(each.annotation)
-            self.origins[each.arg] = TENSOR
-            if annotation != "torch.Tensor":
-                del self.origins[each.arg]
+            if annotation == "torch.Tensor":
+                self.origins[each.arg] = TENSOR
+            else:  # unknown, and no longer what the name meant outside
+                self.origins.pop(each.arg, None)
         if method and arguments and not arguments[0].annotation:
             self.origins[arguments[0].arg] = SELF
         for each in node.body if isinstance(node.body, list) else [node.body]:

@@ -146,8 +146,8 @@ So the same cells go three ways. The page shows all of them. The library takes
 those that are tagged. And a run of the file, from top to bottom, is the test.
 """
 
-# %% alt="Three boxes on the left, the cells of a chapter: prose, exported code, a check. Three on the right: page, library, test. Lines lead from all three cells to the page, from the exported code alone to the library, and from the code and the check to the test." tags=["hide-input"]
-cells = ["prose", "exported code", "a check"]
+# %% alt="Three boxes on the left, the cells of a chapter: prose, exported code, a check. Three on the right: page, library, test. Arrows lead from all three cells to the page, from the exported code alone to the library, and from the code and the check to the test." tags=["hide-input"]
+cells, edges = ["prose", "exported code", "a check"], [0.3, 0.65, 0.4]
 products = {"page": [0, 1, 2], "library": [1], "test": [1, 2]}
 figure, axes = plt.subplots(figsize=(6, 2.4))
 look = {"ha": "center", "va": "center"}
@@ -156,7 +156,8 @@ for row, (product, taken) in enumerate(products.items()):
     axes.text(0, -row, cells[row], **look, bbox=box | {"ec": "0.5"})
     axes.text(3, -row, product, **look, bbox=box | {"ec": f"C{row}"})
     for cell in taken:
-        axes.plot([0.62, 2.6], [-cell, -row], color=f"C{row}")
+        arrow = {"arrowstyle": "->", "color": f"C{row}"}
+        axes.annotate("", (2.6, -row), (edges[cell], -cell), arrowprops=arrow)
 axes.set(xlim=(-0.7, 3.5), ylim=(-2.5, 0.5))
 axes.axis("off")
 plt.show()

@@ -9,8 +9,8 @@ is, **how does a computer find better parameters, and how long does that take?**
 
 We answer with the smallest example that has all the parts: twenty measurements,
 three parameters, seven steps. Then we count. The recipe, run as it is usually
-shown, stops a hundred times short of the best answer, and the reason is worth
-more than the recipe.
+shown, stops at a loss a hundred times the least possible one, and the reason is
+worth more than the recipe.
 
 | name | shape | meaning |
 | --- | --- | --- |
@@ -55,7 +55,7 @@ def finite_difference(f: Callable, x: Tensor, h: float = 1e-4) -> Tensor:
 
 
 x = tensor(1.5, dtype=torch.float64)
-finite_difference(f, x)
+f"{finite_difference(f, x):.9f}"
 
 # %% [markdown]
 r"""
@@ -108,7 +108,7 @@ plt.show()
 # %% [markdown]
 r"""
 So finite differences are for checking, in float64, with a step near the bottom
-of that curve. Every gradient in this book is checked that way.
+of that curve. Part 2 checks every gradient that it derives that way.
 
 Several inputs change nothing. Each has its own derivative, with the others held
 still, and the list of them is the {term}`gradient`.
@@ -268,12 +268,16 @@ losses = [loss_at(params).item() for params in path]
 [round(loss) for loss in losses]
 
 # %% alt="Four panels with the measured speeds and the model's curve after zero, one, two and ten steps. The curve starts by falling far below the points and ends as an arc that is flat on the left, where the points are high, and rises through them on the right." tags=["hide-input"]
-figure, panels = plt.subplots(1, 4, figsize=(9, 2.4), sharey=True)
-for panel, step in zip(panels, [0, 1, 2, 10], strict=True):
+figure, panels = plt.subplots(
+    2, 2, figsize=(6.5, 4.4), sharex=True, sharey=True
+)
+for panel, step in zip(panels.flat, [0, 1, 2, 10], strict=True):
     panel.scatter(time, speed, s=8, color="0.5")
     panel.plot(time, model(time, path[step]), color="C1")
-    panel.set(title=f"step {step}", ylim=(-20, 120), xlabel="time (s)")
-panels[0].set_ylabel("speed")
+    panel.set(title=f"step {step}", ylim=(-20, 90))
+for i in range(2):
+    panels[1, i].set_xlabel("time (s)")
+    panels[i, 0].set_ylabel("speed")
 plt.show()
 
 # %% [markdown]
@@ -291,10 +295,10 @@ squares. We only look at the answer, as a judge.
 columns = torch.stack([time**2, time, torch.ones(20)], 1).double()
 best = torch.linalg.lstsq(columns, speed.double()[:, None]).solution[:, 0]
 best_loss = mse(model(time.double(), best), speed.double()).item()
-best, best_loss
+best, round(best_loss, 3)
 
 # %%
-losses[-1] / best_loss
+round(losses[-1] / best_loss)
 
 # %% [markdown]
 r"""
@@ -304,7 +308,7 @@ above it. Did it stop, or is it still walking? Give it ten thousand steps.
 
 # %%
 patient = descend(loss_at, first, lr, 10_000)
-loss_at(patient[-1]).item()
+loss_at(patient[-1])
 
 # %% [markdown]
 r"""
@@ -319,10 +323,11 @@ Here is the loss over thirty steps for four rates.
 for i, rate in enumerate([1e-6, 1e-5, 3.5e-5, 3.6e-5]):
     walk = descend(loss_at, first, rate, 30)
     curve = [loss_at(params).item() for params in walk]
-    plt.semilogy(curve, color=f"C{i}", label=f"lr {rate:g}")
+    plt.semilogy(curve, color=f"C{i}")
+    plt.text(30.5, curve[-1], f"lr {rate:g}", va="center", color=f"C{i}")
+plt.xlim(-1, 36)
 plt.xlabel("step")
 plt.ylabel("loss")
-plt.legend()
 plt.show()
 
 # %% [markdown]
@@ -371,7 +376,7 @@ def sharpest(matrix: Tensor) -> tuple[float, Tensor]:
 
 largest, direction = sharpest(curvature(columns))
 edge = 2 / largest
-edge, direction
+f"{edge:.2e}", direction
 
 # %%
 # a step below the edge the loss falls, a step above it grows
@@ -397,13 +402,13 @@ eigenvalues of the matrix are the curvatures along its own axes.
 # %% tags=["reference"]
 eigenvalues = torch.linalg.eigvalsh(curvature(columns.double()))
 condition = (eigenvalues[-1] / eigenvalues[0]).item()
-eigenvalues, condition
+eigenvalues, round(condition)
 
 # %% [markdown]
 r"""
-Over two hundred thousand. With the best rate, the flattest direction needs
-about that many steps to shrink by a factor of $e^{4}$, whatever happens
-elsewhere. The ten steps of the recipe walked down the steep wall of a valley
+Over two hundred thousand. With the best rate, just below the edge, the flattest
+direction shrinks by the factor $1 - 2/\kappa$ a step, where $\kappa$ is that
+number: after $\kappa$ steps it is down to $e^{-2}$, about a seventh. The ten steps of the recipe walked down the steep wall of a valley
 and stood at the edge of its long flat floor.
 
 Three numbers cause this: $t^2$ reaches 361, $t$ reaches 19, and 1 is 1. The
@@ -418,7 +423,7 @@ the model can draw are the same ones; only the numbers that name them change.
 # %%
 scaled = (time - time.mean()) / time.std()
 columns_scaled = torch.stack([scaled**2, scaled, torch.ones(20)], 1)
-curvature(columns_scaled)
+curvature(columns_scaled).round(decimals=3)
 
 
 # %%
@@ -427,29 +432,33 @@ def scaled_loss_at(params: Tensor) -> Tensor:
 
 
 largest_scaled, _ = sharpest(curvature(columns_scaled))
-largest_scaled
+
+# %% tags=["reference"]
+smallest_scaled = torch.linalg.eigvalsh(curvature(columns_scaled))[0].item()
+round(largest_scaled, 2), round(smallest_scaled, 2)
 
 # %% [markdown]
 r"""
-No entry is above 4 now, and most of the off-diagonal ones are 0: the directions
-no longer disturb each other. The smallest curvature is 0.62, so the condition
-number fell from over two hundred thousand to about 7.
+No entry is above 4 now, and all but one pair of the off-diagonal ones are 0 but
+for rounding: $t$ no longer leans on the two others. The largest curvature is
+4.62, the smallest 0.62, so the condition number fell from over two hundred
+thousand to about 7.
 """
 
 # %%
-lr_scaled = 2 / (largest_scaled + 0.62)
+lr_scaled = 2 / (largest_scaled + smallest_scaled)
 path_scaled = descend(scaled_loss_at, first, lr_scaled, 30)
 losses_scaled = [scaled_loss_at(params).item() for params in path_scaled]
 n_close = next(
     i for i, loss in enumerate(losses_scaled) if loss < 1.1 * best_loss
 )
-n_close, losses_scaled[n_close], best_loss
+n_close, round(losses_scaled[n_close], 2), round(best_loss, 2)
 
 # %%
-assert abs(n_close - 14) <= 2, "about 14 steps to within a tenth of the best"
+assert abs(n_close - 15) <= 1, "steps to within a tenth of the best"
 assert losses[-1] > 80 * best_loss, "ten unscaled steps stop far above it"
 
-# %% alt="The loss on a logarithmic axis, over thirty steps. The unscaled run drops to about 600 and stays there; the scaled run goes straight down to the dashed line of the best possible loss, near 6, in about fourteen steps." tags=["hide-input"]
+# %% alt="The loss on a logarithmic axis, over thirty steps. The unscaled run drops to about 600 and stays there; the scaled run goes straight down to the dashed line of the best possible loss, near 6, in about fifteen steps." tags=["hide-input"]
 raw = descend(loss_at, first, lr, 30)
 plt.semilogy([loss_at(p).item() for p in raw], color="C1", label="as measured")
 plt.semilogy(losses_scaled, color="C0", label="scaled")
@@ -486,7 +495,7 @@ def own_axes(columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 # %% alt="Two panels: the distance from the best parameters along each of the loss's three axes, over thirty steps, on a logarithmic axis. Left, raw time: the axis of curvature 56499 drops to nothing in a few steps, the two others, 16 and 0.26, are flat lines. Right, scaled time: all three fall as straight lines." tags=["hide-input"]
-figure, panels = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
+figure, panels = plt.subplots(1, 2, figsize=(7.5, 3), sharey=True)
 for panel, table, walk, name in [
     (panels[0], columns, raw, "as measured"),
     (panels[1], columns_scaled, path_scaled, "scaled"),
@@ -629,7 +638,7 @@ def condition_number(inputs: Tensor) -> float:
 
 divided, moved = condition_number(time / 19), condition_number(scaled)
 assert condition > 100 * divided > 1000 * moved
-divided, moved
+round(divided), round(moved, 1)
 
 # %% [markdown]
 r"""
@@ -671,7 +680,7 @@ problem. Then run it.
 prediction = 0.45 < 2 / largest_scaled
 outcome = scaled_loss_at(descend(scaled_loss_at, first, 0.45, 200)[-1])
 assert prediction == bool(outcome < 2 * best_loss)
-2 / largest_scaled, outcome
+round(2 / largest_scaled, 3), outcome
 
 # %% [markdown]
 r"""

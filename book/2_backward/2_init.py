@@ -5,10 +5,11 @@ r"""
 With which numbers should a network start?
 
 Before a network has learned anything its weights are random. That sounds as if
-it did not matter which random numbers they are. It matters so much that deep
-networks were thought untrainable until two papers worked out one factor:
-{cite:t}`glorot2010` and {cite:t}`he2015`. We derive that factor, watch what
-happens without it through fifty layers, and build torch's `init` module.
+it did not matter which random numbers they are. It matters so much that a
+network of thirty layers stalled from one start and learned from another, whose
+numbers were $\sqrt2$ times as large {cite:p}`he2015`. We derive that factor and
+the older one of {cite:t}`glorot2010`, watch what happens without them through
+fifty layers, and build torch's `init` module.
 
 | name | shape | means |
 | --- | --- | --- |
@@ -209,7 +210,7 @@ draw_sizes(linear_sizes)
 # %%
 blown_up = [not math.isfinite(size) for size in linear_sizes["randn"]]
 assert blown_up[-1] and 0.5 < linear_sizes["randn / √fan-in"][-1] < 2
-1 + blown_up.index(True), linear_sizes["0.01 randn"][-1]
+1 + blown_up.index(True), f"{linear_sizes['0.01 randn'][-1]:.1e}"
 
 # %% [markdown]
 r"""
@@ -230,7 +231,7 @@ $$
 The source writes it as `z.clamp_min(0.)`. That is the right value and one
 detail away from torch's function. At exactly 0 the graph has a kink, and the
 slope there is ours to choose. `clamp_min` chooses 1, torch's `relu` 0. Zeros
-are no rarity: the paper in a picture gives them by the thousand. Ours agrees
+are no rarity: under a layer without bias, blank paper gives nothing else. Ours agrees
 with `relu`, and it lets "not a number" through, so that mistakes stay visible.
 """
 
@@ -308,10 +309,10 @@ for ax, values, noted, name in zip(
     axes, (means, stds), (0.5896, 0.8658), ("mean", "deviation"), strict=True
 ):
     ax.hist(values.tolist(), bins=20, color="C0", alpha=0.7)
-    ax.axvline(noted, color="C1", label="the source's draw")
+    ax.axvline(noted, color="C1", label="the source")
     ax.set(xlabel=f"{name} after ReLU")
-axes[0].set(ylabel="draws")
-axes[0].legend()
+axes[0].set(ylabel="draws", ylim=(0, 42))  # room for the legend
+axes[0].legend(loc="upper left")
 plt.show()
 
 # %%
@@ -326,12 +327,12 @@ r"""
 The source's numbers lie inside. The spread is wide for a reason. Images
 resemble each other: much of every input is the same black frame. So the fifty
 units see nearly one input, and their average is one over fifty numbers, not
-over 500,000.
+over 50,000.
 
 Now fifty layers with ReLU.
 """
 
-# %% tags=["hide-input"] alt="Deviation against layer with ReLU. The factor 1 sinks along a straight line to one part in ten million, Kaiming's factor root two stays level, and the same factor without ReLU climbs to ten million."
+# %% tags=["hide-input"] alt="Deviation against layer with ReLU. The factor 1 sinks along a straight line to some 2e-8, Kaiming's factor root two stays level, and the same factor without ReLU climbs to some 2e7."
 relu_sizes = {
     "1/√fan-in, ReLU": sizes_through(lambda d_in: d_in**-0.5, relu),
     "Kaiming, ReLU": sizes_through(lambda d_in: (2 / d_in) ** 0.5, relu),
@@ -343,11 +344,11 @@ draw_sizes(relu_sizes)
 last = {name: sizes[-1] / sizes[0] for name, sizes in relu_sizes.items()}
 assert last["1/√fan-in, ReLU"] < 1e-6 and last["Kaiming, no ReLU"] > 1e6
 assert 0.2 < last["Kaiming, ReLU"] < 5
-last
+{name: f"{ratio:.1e}" for name, ratio in last.items()}
 
 # %% [markdown]
 r"""
-The forecast is $2^{-49/2} \approx 4 \cdot 10^{-8}$ for the first and $2^{49/2}
+From the first layer to the last, the forecast is $2^{-49/2} \approx 4 \cdot 10^{-8}$ for the first and $2^{49/2}
 \approx 2 \cdot 10^{7}$ for the last. So the right factor depends on the
 nonlinearity. It is called the {term}`gain`: the deviation is the gain over the
 root of the fan, $\sqrt2$ for ReLU and 1 for none.
@@ -371,8 +372,8 @@ $$
 So there are two promises. $\mathrm{Var}(w) = 2/d_\text{in}$ keeps the size of
 the activations, $2/d_\text{out}$ keeps the size of the gradients. One weight
 cannot keep both unless the layer is square. {cite:t}`glorot2010` met in the
-middle, without ReLU: $\mathrm{Var}(w) = 2/(d_\text{in} + d_\text{out})$. Let us
-measure all three on our layer of 784 inputs and 50 units.
+middle, without ReLU: $\mathrm{Var}(w) = 2/(d_\text{in} + d_\text{out})$; with
+it, twice that. Let us measure all three on our layer of 784 inputs and 50 units.
 """
 
 
@@ -611,7 +612,7 @@ theirs = torch.nn.init.kaiming_uniform_(
     torch.empty(50, 784), generator=seeded()
 )
 assert torch.equal(ours, theirs)
-ours.std(), math.sqrt(2 / 784)
+ours.std(), round(math.sqrt(2 / 784), 4)
 
 # %% [markdown]
 r"""
@@ -811,9 +812,20 @@ plt.show()
 
 # %% [markdown]
 r"""
-With Kaiming's factor, $z = \sqrt2\,u$ for a standard normal $u$. The lowered
-function has mean $0.564 - 0.5 = 0.064$ and the *same* deviation 0.826 as
-before. Subtracting a constant cannot change a deviation. The source thought
+With Kaiming's factor, $z = \sqrt2\,u$ for a standard normal $u$. Here are mean
+and deviation after ReLU, lowered and extended:
+"""
+
+# %%
+torch.manual_seed(0)
+u = torch.randn(1_000_000)
+after = [function(math.sqrt(2) * u) for function in (relu, lowered, extended)]
+[(y.mean(), y.std()) for y in after]
+
+# %% [markdown]
+r"""
+The lowered function has mean $0.564 - 0.5 = 0.064$ and the *same* deviation
+0.826 as before. Subtracting a constant cannot change a deviation. The source thought
 that it had: its ten draws (0.72 to 0.94, 0.82 on average) show the spread
 between draws that we saw above. The extended function has mean 0.349. So the
 code does what the text wants, and the text does not.
@@ -866,16 +878,14 @@ def right_gain(moment, low: float = 1.0, high: float = 3.0) -> float:
 gains = {each: right_gain(each) for each in (lowered_moment, extended_moment)}
 by_formula = 1 / math.sqrt(2 * math.pi) + math.sqrt(0.5 / math.pi + 1.5)
 assert_close(gains[lowered_moment], by_formula)
-list(gains.values())
+[round(gain, 4) for gain in gains.values()]
 
 # %% [markdown]
 r"""
-Measured on a large sample, both give a second moment of 1.
+Measured on the same sample, both give a second moment of 1.
 """
 
 # %%
-torch.manual_seed(0)
-u = torch.randn(1_000_000)
 moments = [
     (function(gain * u) ** 2).mean()
     for function, gain in zip((lowered, extended), gains.values(), strict=True)
@@ -900,7 +910,7 @@ def slope(moment, gain: float) -> float:
 
 slopes = [slope(moment, gain) for moment, gain in gains.items()]
 assert slopes[0] > 1 > slopes[1]
-slopes
+[round(each, 3) for each in slopes]
 
 # %% [markdown]
 r"""
@@ -927,7 +937,7 @@ draw_sizes(shifted_sizes)
 ends = [sizes[-1] for sizes in shifted_sizes.values()]
 assert abs(ends[0] / math.sqrt(2 * math.pi / 16) - 1) < 0.05
 assert abs(ends[3] / gains[extended_moment] - 1) < 0.1
-ends
+{name: round(end, 2) for name, end in zip(shifted_sizes, ends, strict=True)}
 
 # %% [markdown]
 r"""

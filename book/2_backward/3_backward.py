@@ -431,7 +431,7 @@ more memory than prediction, and mostly for this reason.
 
 # %%
 kept = {"x": x, "z": z, "h": h, "out": out}
-{name: f"{value.nbytes / 1e6:.1f} MB" for name, value in kept.items()}
+{name: f"{value.nbytes / 1e6:.2f} MB" for name, value in kept.items()}
 
 # %% [markdown]
 r"""
@@ -439,9 +439,17 @@ r"""
 
 The formula $x^\top \nabla_z$ has a picture. The gradient of one hidden unit's
 weights is a weighted sum of the images, each with the blame that the unit has
-for it. So it is an image itself. Here are the gradients of four units. The
-untrained network says something near 0 to everything, so the nines have the
-largest error, and the sum looks like them.
+for it. So it is an image itself. What does the untrained network say to the
+images, on average and give or take how much?
+"""
+
+# %%
+out.mean(), out.std()
+
+# %% [markdown]
+r"""
+Something near −1 to all of them. So the nines have the largest error, about 10,
+and a sum that they weigh most looks like them. The gradients of four units:
 """
 
 # %% tags=["hide-input"] alt="Four square images, the gradients of the weights of four hidden units. Each shows a blurred nine over other strokes, in the middle, red on a pale blue border or the reverse."
@@ -484,7 +492,7 @@ are:
 """
 
 # %%
-(z > 0).float().mean().item(), (sizes["z"] / sizes["h"]) ** 2
+(z > 0).float().mean(), round((sizes["z"] / sizes["h"]) ** 2, 4)
 
 # %% [markdown]
 r"""

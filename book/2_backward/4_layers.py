@@ -250,7 +250,9 @@ class Layer:
 r"""
 The layers shrink to their two formulas. In passing, the outer product turns
 into the {term}`Einstein summation` that it is: over the images `b`, for each
-input `i` and each output `j`. The giant array is gone.
+input `i` and each output `j`. The giant array is gone. (A class that inherits
+from its old self, as `Model` does below, is a throwaway, to show only the lines
+that change. The last version will be written out.)
 """
 
 
@@ -317,9 +319,6 @@ versions["@"] = build(w1, b1, w2, b2)
 
 # %% [markdown]
 r"""
-(A class that inherits from its old self is a throwaway, to show only the line
-that changes. The last version will be written out.)
-
 Here the source stops, four and a half times as slow as torch. So let us measure
 where the time is.
 
@@ -444,8 +443,8 @@ versions["no gradient of x"] = build(w1, b1, w2, b2)
 r"""
 ## A mask of numbers
 
-Of the short bars the longest is ReLU's. `grad_y * (x > 0)` multiplies floats
-with truth values, and first has to turn every one of these into a float. The
+Of the short bars the longest is that of ReLU's gradient, by which `z` gets its
+own. `grad_y * (x > 0)` multiplies floats with truth values, and first has to turn every one of these into a float. The
 sign of ReLU's *result* is the same mask: 1 where something passed and 0
 elsewhere, and it is a float already.
 """
@@ -763,7 +762,7 @@ the last version against autograd with many more turns.
 assert ratios["outer product"][0] > 5
 assert times["no gradient of x"][0] < 0.9 * times["@"][0]
 assert times["weights by rows"][0] < 1.5 * times["autograd"][0]
-times["no gradient of x"][0] / times["@"][0]
+round(times["no gradient of x"][0] / times["@"][0], 2)
 
 # %% [markdown]
 r"""
@@ -1063,7 +1062,7 @@ for p, grad in zip(copies, expected, strict=True):
 in_blocks = min(
     seconds(by_blocks, model, parameters, x, target) for _ in range(2)
 )
-in_blocks / times["weights by rows"][0]
+round(in_blocks / times["weights by rows"][0], 2)
 
 # %% [markdown]
 r"""

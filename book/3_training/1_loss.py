@@ -22,6 +22,7 @@ cross-entropy is worth.
 # %% Imports tags=["hide-input"]
 import math
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -286,11 +287,12 @@ def nll_loss(
     if weight is not None and weight.shape != (input.shape[axis],):
         shapes = f"{(*weight.shape,)} for scores {(*input.shape,)}"
         raise ValueError(f"one weight for each class, got {shapes}")
-    weights = _label_weights(target, weight, ignore_index)
     kept = target != ignore_index
-    index = target.where(kept, 0).long().unsqueeze(axis)
-    picked = input.gather(axis, index).squeeze(axis)
-    losses = (-picked * weights).where(kept, 0)  # 0 * inf is no number
+    index = target.where(kept, 0).long()
+    losses = -input.gather(axis, index.unsqueeze(axis)).squeeze(axis)
+    weights = kept if weight is None else weight[index] * kept
+    losses = losses if weight is None else losses * weights
+    losses = losses.where(kept, 0)  # 0 * inf is no number
     return _reduce(losses, _mode(size_average, reduce, reduction), weights)
 
 
@@ -670,8 +672,10 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """Cross-entropy of yes or no, from one score each: any shape -> ()."""
     _check_shapes(input, target)
-    yes = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
-    losses = (1 - target) * input - yes * F.logsigmoid(input)
+    log_p = F.logsigmoid(input)
+    if pos_weight is not None:
+        log_p = log_p * (1 + (pos_weight - 1) * target)
+    losses = (1 - target) * input - log_p
     losses = losses if weight is None else losses * weight
     return _reduce(losses, _mode(size_average, reduce, reduction))
 
@@ -732,6 +736,39 @@ def _errors(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     return input - target
 
 
+# %% [markdown]
+r"""
+Written as a choice between two branches it takes many walks through memory, and
+its backward pass more. One formula does for both: with $c$ the error $e$
+clipped at $\pm\beta$, the loss is $c\,(e - c/2)/\beta$. Within the bounds no
+other $c$ makes that larger, so a small change of $c$ changes nothing, and the
+slope is $c/\beta$. Autograd cannot know that; so we write the gradient down, as
+in {doc}`/2_backward/5_autograd`.
+"""
+
+
+# %% An error, clipped tags=["export"]
+class _SmoothL1(torch.autograd.Function):
+    """Squared within `beta`, absolute beyond: (...) -> (...)."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(errors: Tensor, beta: float) -> Tensor:
+        clipped = errors.clamp(-beta, beta)
+        return clipped * (errors - clipped / 2) / beta
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
+        errors, ctx.beta = inputs
+        ctx.save_for_backward(errors)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (errors,) = ctx.saved_tensors
+        return grad * errors.clamp(-ctx.beta, ctx.beta) / ctx.beta, None
+
+
 # %% Smooth L1 tags=["export"] earns="torch.nn.functional.smooth_l1_loss"
 def smooth_l1_loss(
     input: Tensor,
@@ -748,11 +785,7 @@ def smooth_l1_loss(
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
     _check_shapes(input, target)
-    errors = (input - target).abs()
-    losses = torch.where(
-        errors < beta, errors**2 / (2 * beta), errors - beta / 2
-    )
-    return _reduce(losses, reduction)
+    return _reduce(_SmoothL1.apply(input - target, beta), reduction)
 
 
 # %% alt="Three losses against the error. The squared one is a parabola that leaves the picture; the absolute one has a corner at 0; the smooth one is round at 0 and runs parallel to the absolute one outside." tags=["hide-input"]
@@ -769,9 +802,10 @@ plt.show()
 
 # %% [markdown]
 r"""
-The definitions take three kernels where torch's have one; the ledger shows the
-ratios. As modules the losses hold their settings, and class weights are
-buffers: they move with the module to its device.
+The definitions take several kernels where torch's have one; the ledger shows
+the ratios. As modules the losses call torch's, which are earned now. They hold
+their settings, and class weights are buffers: they move with the module to its
+device.
 """
 
 
@@ -793,7 +827,8 @@ class MSELoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
-        return mse_loss(input, target, reduction=self.reduction)
+        _check_shapes(input, target)
+        return F.mse_loss(input, target, reduction=self.reduction)
 
 
 class L1Loss(_Loss):
@@ -801,7 +836,8 @@ class L1Loss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
-        return l1_loss(input, target, reduction=self.reduction)
+        _check_shapes(input, target)
+        return F.l1_loss(input, target, reduction=self.reduction)
 
 
 # %% tags=["export"] earns="torch.nn.SmoothL1Loss torch.nn.BCEWithLogitsLoss"
@@ -820,8 +856,9 @@ class SmoothL1Loss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
+        _check_shapes(input, target)
         options = {"reduction": self.reduction, "beta": self.beta}
-        return smooth_l1_loss(input, target, **options)
+        return F.smooth_l1_loss(input, target, **options)
 
 
 class BCEWithLogitsLoss(_Loss):
@@ -841,7 +878,7 @@ class BCEWithLogitsLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
-        return binary_cross_entropy_with_logits(
+        return F.binary_cross_entropy_with_logits(
             input,
             target,
             self.weight,
@@ -872,7 +909,8 @@ class NLLLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """(n, k, ...), (n, ...) -> ()."""
-        return nll_loss(input, target, **self._options())
+        _class_axis(input, target)
+        return F.nll_loss(input, target, **self._options())
 
 
 class CrossEntropyLoss(NLLLoss):

@@ -29,6 +29,7 @@ import sys
 import tempfile
 import threading
 import time
+import timeit
 import warnings
 from collections.abc import (
     Callable,
@@ -40,11 +41,13 @@ from collections.abc import (
 )
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import matplotlib.pyplot as plt
 import safetensors.torch
 import torch
+import torch.nn.functional as F
 from matplotlib.axes import Axes
 from torch import Tensor
 
@@ -52,10 +55,12 @@ from groundup.data.collate import to_device
 from groundup.data.fast import TensorLoader
 from groundup.data.resume import Resumable, random_state, set_random_state
 from groundup.datasets import mnist
+from groundup.manual import Layer, Lin, Model, Relu
 from groundup.nn.activation import ReLU
 from groundup.nn.container import Sequential
 from groundup.nn.linear import Linear
 from groundup.nn.loss import cross_entropy
+from groundup.nn.module import Module
 from groundup.testing import assert_close, assert_equal
 
 # %% [markdown]
@@ -438,6 +443,7 @@ class _Loop(_Levels):
     """What happens in a fit."""
 
     loss_function: Callable
+    backward: Callable[[Tensor], None]
     metrics: Sequence[Metric]
 
     def _fit(self) -> None:
@@ -458,7 +464,7 @@ class _Loop(_Levels):
 
     def _train_batch(self) -> None:
         self._forward()
-        self.loss.backward()
+        self.backward(self.loss)
         self._call("before_step")
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -508,8 +514,9 @@ class Learner(_Loop):
     """Trains a model: everything of a training run, and a loop with events.
 
     `train` and `valid` give batches (input, target); `optim` makes an
-    optimizer of parameters and `lr`. `callbacks` come on top of `defaults`,
-    which are those of `default_callbacks` if None.
+    optimizer of parameters and `lr`; `backward` stores a loss's gradients.
+    `callbacks` come on top of `defaults`, which are those of
+    `default_callbacks` if None.
     """
 
     def __init__(
@@ -521,13 +528,14 @@ class Learner(_Loop):
         optim: Callable,
         lr: float,
         loss: Callable = cross_entropy,
+        backward: Callable[[Tensor], None] = Tensor.backward,
         metrics: Iterable[Metric | Callable] = (),
         callbacks: Iterable[Callback] = (),
         defaults: Iterable[Callback] | None = None,
     ):
         self.model, self.train, self.valid = model, train, valid
         self.optimizer = optim(model.parameters(), lr)
-        self.loss_function = loss
+        self.loss_function, self.backward = loss, backward
         self.metrics = [Mean(loss, "loss"), *map(as_metric, metrics)]
         first = default_callbacks() if defaults is None else defaults
         self.callbacks = [*first, *callbacks]
@@ -785,8 +793,10 @@ class Recorder(_Record):
         )
         self.start = self.ends[-1] if self.ends else 0
 
-    def plot_loss(self, ax: Axes | None = None, smooth: int = 20) -> Axes:
+    def plot_loss(self, ax: "Axes | None" = None, smooth: int = 20) -> "Axes":
         """The losses of the batches, averaged over some, and of validation."""
+        import matplotlib.pyplot as plt
+
         ax = ax or plt.gca()
         losses = torch.tensor(floats(self.losses))
         n = max(1, min(smooth, len(losses)))
@@ -799,8 +809,10 @@ class Recorder(_Record):
         ax.legend()
         return ax
 
-    def plot_lr(self, ax: Axes | None = None) -> Axes:
+    def plot_lr(self, ax: "Axes | None" = None) -> "Axes":
         """The learning rate at each batch."""
+        import matplotlib.pyplot as plt
+
         ax = ax or plt.gca()
         ax.plot(floats(self.lrs))
         ax.set(xlabel="batch", ylabel="learning rate")
@@ -1093,6 +1105,104 @@ len(learn[Recorder].rows)
 
 # %% [markdown]
 r"""
+## Gradients from elsewhere
+
+Autograd is a part like the others, and the learner takes another: a `backward`
+that stores the gradients of a loss. {doc}`/2_backward/4_layers` wrote those of
+linear layers and ReLUs out, in half of autograd's time at this batch size. Only
+the loss is missing there; its gradient is $(p - t) / n$, as in
+{doc}`/3_training/1_loss`.
+"""
+
+
+# %% Cross-entropy and its gradient tags=["export"] module="training.by_hand"
+"""Networks that train by the gradients of part 2, without autograd."""
+
+
+class CrossEntropy(Layer):
+    """How badly scores predict labels: (n, k), (n,) -> ()."""
+
+    def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Minus the labels' mean log-probability."""
+        self.log_p = torch.log_softmax(scores, 1)
+        return F.nll_loss(self.log_p, labels)
+
+    def input_gradient(self, grad_y: Tensor | float) -> Tensor:
+        """(p - t) / n, with t the labels as rows of 0 and 1: () -> (n, k)."""
+        p, (_, labels) = self.log_p.exp(), self.args
+        t = torch.zeros_like(p).scatter_(1, labels[:, None], 1)
+        return (p - t) * (grad_y / len(labels))
+
+
+# %% A network by hand tags=["export"] module="training.by_hand"
+class ByHand(Module):
+    """A `Sequential` of linear layers and ReLUs that needs no autograd.
+
+    A learner takes its `loss` and `backward` as well as the model itself.
+    """
+
+    def __init__(self, net: Sequential):
+        self.net = net
+        self.manual = Model([_by_hand(layer) for layer in net], CrossEntropy())
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The scores: (n, d) -> (n, k)."""
+        with torch.no_grad():
+            for layer in self.manual.layers:
+                input = layer(input)
+        return input
+
+    def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """The mean cross-entropy: (n, k), (n,) -> ()."""
+        return self.manual.loss(scores, labels)
+
+    def backward(self, loss: Tensor) -> None:
+        """Store the gradients of the last loss, in place of older ones."""
+        if loss is not self.manual.loss.out:
+            raise ValueError("not the last loss; did a callback change it?")
+        with torch.no_grad():
+            self.manual.backward()
+
+
+def _by_hand(layer: Module) -> Layer:
+    match layer:
+        case Linear(weight=weight, bias=Tensor() as bias):
+            return Lin(weight, bias)
+        case ReLU():
+            return Relu()
+    raise TypeError(f"no gradient by hand for {layer}")
+
+
+# %% [markdown]
+r"""
+An epoch of each, from the same start and with the same batches:
+"""
+
+
+# %%
+def epoch(by_hand: bool) -> Tensor:
+    net = network()
+    model = ByHand(net) if by_hand else net
+    own = {"loss": model.loss, "backward": model.backward} if by_hand else {}
+    learn = Learner(model, train, optim=SGD, lr=0.1, defaults=(), **own)
+    learn.fit(1)
+    return net[0].weight.detach()
+
+
+assert_close(epoch(by_hand=True), epoch(by_hand=False))
+
+# %% tags=["hide-input"]
+timers = [timeit.Timer(partial(epoch, by_hand)) for by_hand in (True, False)]
+turns = [[timer.timeit(1) for timer in timers] for _ in range(7)]
+round(median(ours / autograds for ours, autograds in turns), 2)
+
+# %% [markdown]
+r"""
+That is the time of an epoch as a share of autograd's. On larger networks the
+products take all of the time, and the share goes to 1. A callback that changes
+the loss, as `Accumulate` does, is refused, since its gradient is not known
+here.
+
 ## Bars and a table
 
 What one wants to see: how far it is, and a line of numbers for each epoch.
@@ -1899,6 +2009,7 @@ what it costs against the epochs it saves.
 * `Run`, `Callback`, `Cancel…` (`training.callback`): what is current, who
   listens, how a level is left.
 * `Learner` (`training.learner`): the loop, on a page.
+* `ByHand` (`training.by_hand`): the gradients of part 2, behind the learner.
 * `Metric`, `Mean`, `Accuracy`, `Whole` (`training.metrics`): right over unequal
   batches.
 * `Recorder` (`training.recorder`), `Progress` (`training.progress`): what

@@ -1444,8 +1444,10 @@ class LRFinder(_Sweep):
             raise ValueError("no sweep yet, or its first loss was not finite")
         return self.lrs[self.losses.index(min(self.losses))] / 10
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
         """The smoothed loss against the rate, with the suggestion."""
+        import matplotlib.pyplot as plt
+
         ax = ax or plt.gca()
         ax.semilogx(self.lrs, self.losses)
         label = f"suggestion {self.suggestion:.2g}"
@@ -1655,5 +1657,5 @@ assert_close(rates(chained, 20), single)
 # %% [markdown]
 r"""
 The rate is set, the run can be repeated. What happens *inside* the network
-meanwhile is the subject of the next chapter.
+meanwhile is the subject of {doc}`/3_training/5_inside`.
 """

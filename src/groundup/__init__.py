@@ -5,3 +5,4 @@ from groundup import autograd as autograd
 from groundup import data as data
 from groundup import nn as nn
 from groundup import optim as optim
+from groundup import training as training

@@ -24,7 +24,7 @@ from groundup import nn as ours
 from groundup import optim
 from groundup.data.fast import TensorLoader
 from groundup.nn.loss import cross_entropy
-from groundup.training import Callback, Learner, default_callbacks
+from groundup.training import ByHand, Callback, Learner, default_callbacks
 
 N = 6400
 x = torch.randn(N, 784, generator=torch.Generator().manual_seed(0))
@@ -69,11 +69,12 @@ def learner(
     loader: Iterable,
     callbacks: Iterable[Callback],
     make: Callable = torch.optim.SGD,
-    loss: Callable = F.cross_entropy,
+    **own: Callable,
 ) -> Callable[[], None]:
     """The same epoch by a learner, its table thrown away."""
+    own = {"loss": F.cross_entropy, **own}
     learn = Learner(
-        model, loader, optim=make, lr=0.01, loss=loss, defaults=callbacks
+        model, loader, optim=make, lr=0.01, defaults=callbacks, **own
     )
 
     def epoch() -> None:
@@ -114,13 +115,27 @@ def convolutional() -> Pair:
     return overhead(convnet, 20, (), (28, 28))
 
 
-def our_epoch() -> Callable[[], None]:
-    """What a user of the library writes."""
-    model = ours.Sequential(
+def our_parts() -> tuple[ours.Sequential, TensorLoader]:
+    """The library's own network and loader."""
+    net = ours.Sequential(
         ours.Linear(784, 50), ours.ReLU(), ours.Linear(50, 10)
     )
-    loader = TensorLoader(x, y, batch_size=64, shuffle=True)
-    return learner(model, loader, default_callbacks(), fused_sgd, cross_entropy)
+    return net, TensorLoader(x, y, batch_size=64, shuffle=True)
+
+
+def our_epoch() -> Callable[[], None]:
+    """What a user of the library writes."""
+    net, loader = our_parts()
+    callbacks = default_callbacks()
+    return learner(net, loader, callbacks, fused_sgd, loss=cross_entropy)
+
+
+def by_hand_epoch() -> Callable[[], None]:
+    """The same with the gradients of part 2."""
+    net, loader = our_parts()
+    model, callbacks = ByHand(net), default_callbacks()
+    own = {"loss": model.loss, "backward": model.backward}
+    return learner(model, loader, callbacks, fused_sgd, **own)
 
 
 def fused_sgd(parameters: Iterable, lr: float) -> optim.SGD:
@@ -132,24 +147,33 @@ def torch_epoch() -> Callable[[], None]:
     return bare(mlp(), loader)
 
 
-@benchmark("torch.utils.data.DataLoader", label="an epoch", at_most=0.5)
+@benchmark("torch.utils.data.DataLoader", label="an epoch", at_most=0.6)
 def whole_epoch() -> Pair:
     """784-50-10, batches of 64: loader, layers, loss, optimizer, learner."""
     torch.set_num_threads(1)
     return our_epoch(), torch_epoch()
 
 
+@benchmark("torch.utils.data.DataLoader", label="an epoch by hand", at_most=0.5)
+def whole_epoch_by_hand() -> Pair:
+    """The same with a backward pass of its own."""
+    torch.set_num_threads(1)
+    return by_hand_epoch(), torch_epoch()
+
+
 def fastai_epoch() -> Callable[[], None]:
     from fastai import learner as fastai
+    from fastai.callback import progress  # noqa: F401, adds `no_bar`
     from fastai.data.core import DataLoaders
     from fastai.data.load import DataLoader as FastLoader
+    from fastai.optimizer import SGD
 
     data = list(zip(x, y, strict=True))
     loaders = DataLoaders(
         FastLoader(data, bs=64, shuffle=True, num_workers=0),
         FastLoader(data[:0], bs=64, num_workers=0),
     )
-    learn = fastai.Learner(loaders, mlp(), F.cross_entropy, lr=0.01)
+    learn = fastai.Learner(loaders, mlp(), F.cross_entropy, SGD, lr=0.01)
 
     def epoch() -> None:
         with learn.no_bar(), learn.no_logging():
@@ -196,6 +220,7 @@ RIVALS = {
         lambda: bare(mlp(), TensorLoader(x, y, batch_size=64, shuffle=True)),
     ),
     "groundup": ("groundup", our_epoch),
+    "groundup, by hand": ("groundup", by_hand_epoch),
     "fastai": ("fastai", fastai_epoch),
     "Lightning": ("lightning", lightning_epoch),
 }

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from _config.bench import Pair, benchmark
+from groundup import nn
 from groundup.nn import loss, probability
 
 
@@ -69,6 +70,21 @@ def l1() -> Pair:
 def smooth_l1() -> Pair:
     """A choice between the two."""
     return regression("smooth_l1_loss")
+
+
+@benchmark("torch.nn.SmoothL1Loss", label="(1000, 100)", at_most=1.2)
+def smooth_l1_module() -> Pair:
+    """The module calls the kernel, and so do the others."""
+    target, ours, theirs = (
+        torch.randn(1000, 100),
+        nn.SmoothL1Loss(),
+        torch.nn.SmoothL1Loss(),
+    )
+    input = torch.randn(1000, 100, requires_grad=True)
+    return (
+        lambda: torch.autograd.grad(ours(input, target), input),
+        lambda: torch.autograd.grad(theirs(input, target), input),
+    )
 
 
 def definition(name: str) -> Pair:

@@ -141,6 +141,14 @@ def test_code_and_what_it_must_do_run_the_chapter(chain, old, new):
     assert chain.stale() == ["1_a/3_alone"]
 
 
+def test_a_figure_runs_again_when_its_words_are_gone(book):
+    for words, stale in (("A line", []), ("A rise", []), ("", ["1_a/1_x"])):
+        book.chapter("1_a/1_x", f'# %% alt="{words}"\ndraw()')
+        if words == "A line":
+            book.pretend_to_run()
+        assert book.stale() == stale
+
+
 def test_a_kernel_setting_and_a_version_run_everything(chain, monkeypatch):
     newer = store.versions() | {"torch": "99"}
     monkeypatch.setattr(store, "versions", lambda: newer)
@@ -284,7 +292,8 @@ def broken(tmp_path_factory):
         "try:\n    urlopen('http://example.com')\n"
         "except URLError as error:\n    print(error.reason)",
         f'# %% alt="A line"\n{draw}',
-        "import warnings\nwarnings.warn('careful')",
+        "import sys, warnings\nprint('note', file=sys.stderr)\n"
+        "warnings.warn('careful')",
     )
     command = [sys.executable, "-m", "_config.execute", *book.options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -305,7 +314,8 @@ def broken(tmp_path_factory):
         ),
         ("6_dies.py:9", "its kernel died"),
         ("7_unread.py:6", "tags= is not followed by JSON"),
-        ("8_good.py:25", "warning: UserWarning: careful"),
+        ("8_good.py:23", "warning: note"),
+        ("8_good.py:26", "warning: UserWarning: careful"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(broken, place, message):

@@ -215,6 +215,20 @@ def test_dotted_imports_follow_their_use(book, used, kept):
     assert [line for line in found if line.startswith("import")] == kept
 
 
+def test_quoted_annotations_import_nothing_when_the_library_runs(book):
+    cells = '''
+# %%
+from matplotlib.axes import Axes
+
+# %% tags=["export"]
+def plot(ax: "Axes") -> None:
+    """Draw."""
+'''
+    text = modules(book(GOOD + cells))["linalg.py"]
+    assert "if TYPE_CHECKING:\n    from matplotlib.axes import Axes\n" in text
+    assert "\nfrom torch import Tensor\n" in text
+
+
 def test_strings_of_literal_types_are_no_names(book):
     text = GOOD + (
         "# %%\nfrom typing import Literal\n"
@@ -331,11 +345,11 @@ def test_extraction_imports_nothing_heavy():
     assert run.stdout == "set()\n", run.stderr
 
 
-def test_exports_lead_from_path_to_chapter(book):
+def test_exports_lead_from_home_to_chapter(book):
     found = exports(read_book(book(GOOD, LATER)))
-    assert list(found) == ["groundup.linalg.double", "groundup.nn.Layer"]
-    layer = found["groundup.nn.Layer"]
-    assert layer.home == "groundup.nn.layer.Layer"
+    assert list(found) == ["groundup.linalg.double", "groundup.nn.layer.Layer"]
+    layer = found["groundup.nn.layer.Layer"]
+    assert layer.path == "groundup.nn.Layer"
     assert (layer.module, layer.chapter.name) == ("nn.layer", "1_one/2_x")
     assert (layer.line, layer.cell.line) == (8, 6)
 

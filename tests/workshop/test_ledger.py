@@ -308,11 +308,12 @@ def test_reference_cells_are_exempt_but_hide_nothing(book):
     assert ":5: torch.nn.Linear" in book(f"{reference}{CELL}Linear(2, 2)\n")[0]
 
 
-def test_a_chapter_that_is_no_python_does_not_hide_the_others(book):
-    errors = book("# %%\nx = (\n", "# %%\nx @ x\n")
+def test_a_cell_that_is_no_python_hides_no_fault_and_makes_none(book):
+    broken = EARNING + "\n# %%\nx = (\n"
+    errors = book(broken, "# %%\nx.exp2()\nx @ x\n", tests=PROOF)
 
-    assert [each[:22] for each in errors] == [
-        "book/1_a/1_first.py:2:",
+    assert [each.partition(": ")[0] for each in errors] == [
+        "book/1_a/1_first.py:6",
         "book/1_a/2_second.py:2",
     ]
 
@@ -366,9 +367,11 @@ def test_names_are_kept_for_the_installed_torch_only(tmp_path, monkeypatch):
     kept = json.loads(torch_names.STORE.read_text())
     assert kept["kinds"] == {"torch.nn.Linear": "definition"}
 
-    torch_names.STORE.write_text(json.dumps(kept | {"torch": "0.1"}))
-    torch_names.answers.cache_clear()
-    assert torch_names.answers()["kinds"] == {}
+    older = json.dumps(kept | {"torch": "0.1"})
+    for damaged in (older, older[:9], "[]"):
+        torch_names.STORE.write_text(damaged)
+        torch_names.answers.cache_clear()
+        assert torch_names.answers()["kinds"] == {}
     torch_names.answers.cache_clear()
 
 

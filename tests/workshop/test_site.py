@@ -14,6 +14,7 @@ from sphinx.cmd.build import build_main
 import _config.sphinx_ext  # noqa: F401  before the forks
 from _config import api, changes, figures, links, markup, receipts, store
 from _config.chapters import ROOT, parse, read_book
+from _config.modules import exports
 from _config.page import text_line
 
 FIRST = '''# %% [markdown] module="linalg"
@@ -354,35 +355,9 @@ def test_a_warning_names_its_line_and_fails_every_build_until_mended(
     assert mended.returncode == 0, mended.stderr
 
 
-def test_a_figure_without_alt_text_is_a_warning_with_its_line(book: Path):
-    path = book / "book/1_one/1_first.py"
-    path.write_text(FIRST.replace(' alt="A line that rises"', ""), "utf-8")
-    for each in read_book(book / "book"):
-        data = {
-            "data": {"image/svg+xml": SVG},
-            "output_type": "display_data",
-            "metadata": {},
-        }
-        outputs = [
-            [data] if "plot(" in cell.source else [] for cell in each.code
-        ]
-        receipt = {"seconds": 2.0, "versions": {}}
-        store.save(
-            store.Entry(store.key(each, book / "src"), outputs, receipt),
-            book / "_build/store",
-        )
-
-    built = build(book, "-W")
-
-    assert built.returncode != 0
-    assert (
-        "1_first.py:20: WARNING: a cell that draws needs alt=" in built.stderr
-    )
-
-
 def test_links_are_names_of_the_library_and_nothing_else():
     first, second = chapter(FIRST), chapter(SECOND, "2_two/1_second")
-    library = links.library([first, second])
+    library = exports([first, second])
 
     found = links.links(second, library)
 
@@ -413,7 +388,7 @@ def test_links_are_names_of_the_library_and_nothing_else():
 )
 def test_links_follow_modules(statement: str, linked: str):
     user = chapter(f"# %%\n{statement}\n", "3_three/1_third")
-    (found,) = links.links(user, links.library([chapter(FIRST)]))
+    (found,) = links.links(user, exports([chapter(FIRST)]))
     assert user.cells[0].source[found.start : found.end] == linked
 
 
@@ -507,7 +482,7 @@ class Linear(Base):
     def _hidden(self) -> None: ...
 '''
     linear = chapter(text)
-    pages = api.pages([linear], links.library([linear]), {linear.name: []})
+    pages = api.pages([linear], exports([linear]), {linear.name: []})
     described = pages["api/nn.linear.md"]
     assert "{py:class} Linear(d_in: int, bias: bool=True)" in described
     assert "{py:property} size" in described

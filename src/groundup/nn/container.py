@@ -18,7 +18,7 @@ class _Indexed(Module):
         return len(self._names())
 
     def __iter__(self) -> Iterator[Module]:
-        return (vars(self)[name] for name in self._names())
+        return iter([m for m in vars(self).values() if isinstance(m, Module)])
 
     def __getitem__(self, index: int | slice) -> Any:
         names = self._names()[index]

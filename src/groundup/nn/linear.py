@@ -5,9 +5,9 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from groundup.nn import init
-from groundup.nn.functional import linear
 from groundup.nn.module import Module
 from groundup.nn.parameter import Parameter
 

@@ -1,6 +1,8 @@
 # Extracted from book/3_training/1_loss.py; edit it there.
 """Losses: one number, or one an example, that says how wrong it is."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -66,11 +68,12 @@ def nll_loss(
     if weight is not None and weight.shape != (input.shape[axis],):
         shapes = f"{(*weight.shape,)} for scores {(*input.shape,)}"
         raise ValueError(f"one weight for each class, got {shapes}")
-    weights = _label_weights(target, weight, ignore_index)
     kept = target != ignore_index
-    index = target.where(kept, 0).long().unsqueeze(axis)
-    picked = input.gather(axis, index).squeeze(axis)
-    losses = (-picked * weights).where(kept, 0)  # 0 * inf is no number
+    index = target.where(kept, 0).long()
+    losses = -input.gather(axis, index.unsqueeze(axis)).squeeze(axis)
+    weights = kept if weight is None else weight[index] * kept
+    losses = losses if weight is None else losses * weights
+    losses = losses.where(kept, 0)  # 0 * inf is no number
     return _reduce(losses, _mode(size_average, reduce, reduction), weights)
 
 
@@ -166,8 +169,10 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """Cross-entropy of yes or no, from one score each: any shape -> ()."""
     _check_shapes(input, target)
-    yes = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
-    losses = (1 - target) * input - yes * F.logsigmoid(input)
+    log_p = F.logsigmoid(input)
+    if pos_weight is not None:
+        log_p = log_p * (1 + (pos_weight - 1) * target)
+    losses = (1 - target) * input - log_p
     losses = losses if weight is None else losses * weight
     return _reduce(losses, _mode(size_average, reduce, reduction))
 
@@ -207,6 +212,27 @@ def _errors(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     return input - target
 
 
+class _SmoothL1(torch.autograd.Function):
+    """Squared within `beta`, absolute beyond: (...) -> (...)."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(errors: Tensor, beta: float) -> Tensor:
+        clipped = errors.clamp(-beta, beta)
+        return clipped * (errors - clipped / 2) / beta
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
+        errors, ctx.beta = inputs
+        ctx.save_for_backward(errors)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (errors,) = ctx.saved_tensors
+        return grad * errors.clamp(-ctx.beta, ctx.beta) / ctx.beta, None
+
+
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -222,11 +248,7 @@ def smooth_l1_loss(
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
     _check_shapes(input, target)
-    errors = (input - target).abs()
-    losses = torch.where(
-        errors < beta, errors**2 / (2 * beta), errors - beta / 2
-    )
-    return _reduce(losses, reduction)
+    return _reduce(_SmoothL1.apply(input - target, beta), reduction)
 
 
 class _Loss(Module):
@@ -246,7 +268,8 @@ class MSELoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
-        return mse_loss(input, target, reduction=self.reduction)
+        _check_shapes(input, target)
+        return F.mse_loss(input, target, reduction=self.reduction)
 
 
 class L1Loss(_Loss):
@@ -254,7 +277,8 @@ class L1Loss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
-        return l1_loss(input, target, reduction=self.reduction)
+        _check_shapes(input, target)
+        return F.l1_loss(input, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(_Loss):
@@ -272,8 +296,9 @@ class SmoothL1Loss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
+        _check_shapes(input, target)
         options = {"reduction": self.reduction, "beta": self.beta}
-        return smooth_l1_loss(input, target, **options)
+        return F.smooth_l1_loss(input, target, **options)
 
 
 class BCEWithLogitsLoss(_Loss):
@@ -293,7 +318,7 @@ class BCEWithLogitsLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
-        return binary_cross_entropy_with_logits(
+        return F.binary_cross_entropy_with_logits(
             input,
             target,
             self.weight,
@@ -323,7 +348,8 @@ class NLLLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """(n, k, ...), (n, ...) -> ()."""
-        return nll_loss(input, target, **self._options())
+        _class_axis(input, target)
+        return F.nll_loss(input, target, **self._options())
 
 
 class CrossEntropyLoss(NLLLoss):

@@ -64,6 +64,7 @@ class _Loop(_Levels):
     """What happens in a fit."""
 
     loss_function: Callable
+    backward: Callable[[Tensor], None]
     metrics: Sequence[Metric]
 
     def _fit(self) -> None:
@@ -84,7 +85,7 @@ class _Loop(_Levels):
 
     def _train_batch(self) -> None:
         self._forward()
-        self.loss.backward()
+        self.backward(self.loss)
         self._call("before_step")
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -124,8 +125,9 @@ class Learner(_Loop):
     """Trains a model: everything of a training run, and a loop with events.
 
     `train` and `valid` give batches (input, target); `optim` makes an
-    optimizer of parameters and `lr`. `callbacks` come on top of `defaults`,
-    which are those of `default_callbacks` if None.
+    optimizer of parameters and `lr`; `backward` stores a loss's gradients.
+    `callbacks` come on top of `defaults`, which are those of
+    `default_callbacks` if None.
     """
 
     def __init__(
@@ -137,13 +139,14 @@ class Learner(_Loop):
         optim: Callable,
         lr: float,
         loss: Callable = cross_entropy,
+        backward: Callable[[Tensor], None] = Tensor.backward,
         metrics: Iterable[Metric | Callable] = (),
         callbacks: Iterable[Callback] = (),
         defaults: Iterable[Callback] | None = None,
     ):
         self.model, self.train, self.valid = model, train, valid
         self.optimizer = optim(model.parameters(), lr)
-        self.loss_function = loss
+        self.loss_function, self.backward = loss, backward
         self.metrics = [Mean(loss, "loss"), *map(as_metric, metrics)]
         first = default_callbacks() if defaults is None else defaults
         self.callbacks = [*first, *callbacks]

@@ -2,15 +2,16 @@
 """The course of a training run, kept and drawn."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import torch
-from matplotlib.axes import Axes
 from torch import Tensor
 
 from groundup.training.callback import Callback, Run
 from groundup.training.metrics import floats, weighted_mean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class _Record(Callback):
@@ -79,8 +80,10 @@ class Recorder(_Record):
         )
         self.start = self.ends[-1] if self.ends else 0
 
-    def plot_loss(self, ax: Axes | None = None, smooth: int = 20) -> Axes:
+    def plot_loss(self, ax: "Axes | None" = None, smooth: int = 20) -> "Axes":
         """The losses of the batches, averaged over some, and of validation."""
+        import matplotlib.pyplot as plt
+
         ax = ax or plt.gca()
         losses = torch.tensor(floats(self.losses))
         n = max(1, min(smooth, len(losses)))
@@ -93,8 +96,10 @@ class Recorder(_Record):
         ax.legend()
         return ax
 
-    def plot_lr(self, ax: Axes | None = None) -> Axes:
+    def plot_lr(self, ax: "Axes | None" = None) -> "Axes":
         """The learning rate at each batch."""
+        import matplotlib.pyplot as plt
+
         ax = ax or plt.gca()
         ax.plot(floats(self.lrs))
         ax.set(xlabel="batch", ylabel="learning rate")

@@ -4,10 +4,7 @@
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING, Any
 
 from groundup.optim.lr_scheduler.base import (
     _number,
@@ -36,6 +33,9 @@ from groundup.training.state import (
     run_state,
     set_all_random_states,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class Anneal(Callback):
@@ -252,8 +252,10 @@ class LRFinder(_Sweep):
             raise ValueError("no sweep yet, or its first loss was not finite")
         return self.lrs[self.losses.index(min(self.losses))] / 10
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
         """The smoothed loss against the rate, with the suggestion."""
+        import matplotlib.pyplot as plt
+
         ax = ax or plt.gca()
         ax.semilogx(self.lrs, self.losses)
         label = f"suggestion {self.suggestion:.2g}"

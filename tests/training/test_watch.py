@@ -1,12 +1,12 @@
 import pytest
 import torch
-from groundup.training.backward_hooks import watch_gradients
-from groundup.training.statistics import Statistics
-from groundup.training.watch import Watch
 
 from groundup import nn
+from groundup.training.backward_hooks import watch_gradients
 from groundup.training.callback import Callback
 from groundup.training.learner import Learner
+from groundup.training.statistics import Statistics
+from groundup.training.watch import Watch
 
 
 def learner(*callbacks):

@@ -1,15 +1,15 @@
 import pytest
 import torch
-from groundup.training.backward_hooks import (
-    register_full_backward_pre_hook,
-    watch_gradients,
-)
-from groundup.training.hooks import Handles, leaf_modules, watch_outputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup import nn
 from groundup.testing import assert_equal
+from groundup.training.backward_hooks import (
+    register_full_backward_pre_hook,
+    watch_gradients,
+)
+from groundup.training.hooks import Handles, leaf_modules, watch_outputs
 from tests.training.hook_logs import assert_same_log, is_clean, model
 
 forward_hooks = st.lists(

@@ -1,16 +1,16 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groundup import nn
+from groundup.testing import assert_equal
 from groundup.training.backward_hooks import (
     register_full_backward_hook,
     register_full_backward_pre_hook,
     watch_gradients,
 )
 from groundup.training.hooks import leaf_modules
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from groundup import nn
-from groundup.testing import assert_equal
 from tests.training.hook_logs import assert_same_log, model
 
 

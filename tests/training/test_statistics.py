@@ -1,15 +1,17 @@
+import matplotlib.pyplot as plt
 import pytest
 import torch
+
+from groundup import nn
+from groundup.testing import assert_close, assert_equal
 from groundup.training.hooks import watch_outputs
 from groundup.training.statistics import (
     Statistics,
+    draw_histograms,
     plot_dead,
     plot_histograms,
     plot_moments,
 )
-
-from groundup import nn
-from groundup.testing import assert_close, assert_equal
 
 
 @pytest.fixture
@@ -73,6 +75,14 @@ def test_units_may_lie_on_another_axis():
     assert stats.dead("x").tolist() == [True, False, False]
 
 
+def test_dead_looks_at_the_last_five_snapshots():
+    stats = Statistics()
+    for step in range(7):
+        alive = [step == 1, step == 2]
+        stats.record("x", torch.tensor([alive]).float())
+    assert stats.dead("x").tolist() == [True, False]
+
+
 def test_recording_takes_part_in_no_graph():
     stats, x = Statistics(), torch.ones(2, 3, requires_grad=True)
     stats.record("x", x * 2)
@@ -107,8 +117,23 @@ def test_pictures_show_each_name(stats):
             assert line.get_ydata().tolist() == pytest.approx(
                 stats.series(name, field).tolist()
             )
-    (image,) = plot_histograms(stats, ["b"]).axes[0].images
-    counts = torch.as_tensor(image.get_array()).expm1().T
-    assert_close(counts, stats.series("b", "counts"))
-    (line,) = plot_dead(stats, ["a"]).axes[0].lines
+    assert [ax.get_title() for ax in moments.axes] == ["mean", "std"]
+    (legend,) = moments.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
+    titles = [ax.get_title() for ax in plot_histograms(stats).axes]
+    assert titles == ["a", "b"]
+    (ax,) = plot_dead(stats, ["a"]).axes
+    (line,), legend = ax.lines, ax.get_legend()
     assert line.get_ydata().tolist() == [0, 0, 0]
+    assert [text.get_text() for text in legend.get_texts()] == ["a"]
+
+
+def test_a_histogram_gets_a_new_colour_whenever_the_count_doubles():
+    stats, (_, ax) = Statistics(every=3, reach=3.0, n_bins=6), plt.subplots()
+    values = [-2.5, *3 * [-1.5], *6 * [-0.5], *7 * [0.5], *100 * [1.5]]
+    for _ in range(7):
+        stats.record("x", torch.tensor(values)[:, None])
+    draw_histograms(ax, stats, "x")
+    (image,) = ax.images
+    assert image.get_array().T.tolist() == 3 * [[1, 2, 2, 3, 6, 0]]
+    assert image.get_extent() == [0, 9, -3, 3] and image.origin == "lower"

@@ -1,14 +1,14 @@
 import pytest
 import torch
+from torch.nn import functional as F
+
+from groundup import nn
 from groundup.training.step_checks import (
     check_fresh,
     check_gradients,
     check_parameters,
     check_step_size,
 )
-from torch.nn import functional as F
-
-from groundup import nn
 
 seeds = pytest.mark.parametrize("seed", range(5))
 
@@ -57,7 +57,13 @@ def test_a_layer_in_a_list_is_found(seed):
     assert check_parameters(loss(), net.parameters()) is None
     net, loss = setup(seed, listed=True)
     found = check_parameters(loss(), net.parameters())
-    assert "2 tensors" in found and "(16, 8)" in found
+    assert "2 of 4 tensors" in found and "(16, 8)" in found
+
+
+def test_a_tensor_that_is_used_twice_is_named_once():
+    weight = torch.ones(3, requires_grad=True)
+    found = check_parameters((weight * weight).sum(), [])
+    assert "1 of 1 tensors" in found
 
 
 def test_a_frozen_parameter_need_not_be_trained():
@@ -128,6 +134,18 @@ def test_a_step_of_the_wrong_size_is_found(seed, lr, is_right):
     assert (found is None) == is_right
     for old, new in zip(before, net.parameters(), strict=True):
         assert old.equal(new)
+
+
+def test_the_size_of_a_step_is_told():
+    net, _ = setup(0)
+
+    def step():
+        for param in net.parameters():
+            param.data *= 1.5
+
+    assert check_step_size(net, step) == (
+        "a step moves the weights by 0.5 of their length"
+    )
 
 
 def test_a_step_to_no_number_is_found():

@@ -1,5 +1,8 @@
+import math
+
 import pytest
 import torch
+
 from groundup.training.data_checks import (
     check_labels,
     check_leak,
@@ -26,6 +29,8 @@ def test_shuffled_batches_pass_and_sorted_ones_do_not(seed, size):
     if size < 600:
         found = check_shuffled(y.sort().values.split(size))
         assert "unevenly spread" in found
+        degrees = (math.ceil(600 / size) - 1) * 3
+        assert found.endswith(f"about {degrees}")
 
 
 @seeds

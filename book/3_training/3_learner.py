@@ -1109,9 +1109,8 @@ r"""
 
 Autograd is a part like the others, and the learner takes another: a `backward`
 that stores the gradients of a loss. {doc}`/2_backward/4_layers` wrote those of
-linear layers and ReLUs out, in half of autograd's time at this batch size. Only
-the loss is missing there; its gradient is $(p - t) / n$, as in
-{doc}`/3_training/1_loss`.
+linear layers and ReLUs out, and was faster at this batch size. Only the loss is
+missing there; its gradient is $(p - t) / n$, as in {doc}`/3_training/1_loss`.
 """
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 from docutils import nodes
+from filelock import FileLock
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
@@ -183,8 +184,10 @@ def write(book: Path, pages: dict[str, str]) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connect the handlers of a build."""
-    site = Site()
+    """Connect the handlers of a build, once no other writes to its folder."""
+    site, lock = Site(), FileLock(f"{app.outdir}.lock")
+    lock.acquire()
+    app.connect("build-finished", lambda *_: lock.release())
     app.add_config_value("groundup_root", "", "")
     app.add_config_value("groundup_draft", False, "")
     app.add_config_value("groundup_only", "", "")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+from filelock import FileLock
 from sphinx.cmd.build import build_main
 
 import _config.sphinx_ext  # noqa: F401  before the forks
@@ -329,6 +330,20 @@ def test_one_chapter_can_be_built_without_the_others(book: Path):
 
     assert build(book, "-W").returncode == 0
     assert page(book, "1_one/1_first").select(".cell_input")
+
+
+def test_a_build_waits_for_another_of_the_same_folder(book: Path):
+    arguments = ["-q", "-c", ROOT, "-D", f"groundup_root={book}"]
+    arguments += [book / "book", book / "html"]
+    second = get_context("fork").Process(
+        target=run_sphinx, args=(book, arguments)
+    )
+    with FileLock(book / "html.lock"):
+        second.start()
+        second.join(10)
+        assert second.is_alive()
+    second.join()
+    assert second.exitcode == 0 and page(book, "index").h1
 
 
 def test_an_unknown_chapter_is_named(book: Path):

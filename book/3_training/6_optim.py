@@ -1773,8 +1773,8 @@ r"""
 In one epoch, plain descent at its best rate reaches {record}`worth.SGD:.1%`,
 with momentum {record}`worth.momentum:.1%`, with Nesterov's
 {record}`worth.Nesterov:.1%`. Adam reaches {record}`worth.Adam:.1%` and Muon
-{record}`worth.Muon:.1%`. From the first to the last that is five points, about
-ten times the deviation between seeds, for the same gradients. Adagrad, RMSprop,
+{record}`worth.Muon:.1%`. From the first to the last that is five points, several
+times the deviation between seeds, from gradients alone. Adagrad, RMSprop,
 LAMB and Nesterov's momentum lie within half a point of each other: that is no
 order to rely on. AdamW's decay of 0.01 at a rate of 0.01 shrinks a weight by
 4 % in the epoch's 391 steps, so it and Adam cannot differ by much. LAMB is made

@@ -21,7 +21,7 @@ and has nothing to say about the healthy run.
 | `every` | | one batch in so many is recorded |
 """
 
-# %%
+# %% Imports tags=["hide-input"]
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping

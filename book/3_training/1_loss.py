@@ -1086,10 +1086,10 @@ def worth(seed: int) -> dict[str, float]:
 r"""
 Cross-entropy {record}`worth.cross-entropy:.1%`, with label smoothing
 {record}`worth.label smoothing:.1%`, squared error
-{record}`worth.squared error:.1%`. Against squared error, cross-entropy is worth about a point and a
-half after three epochs, and it wins on every seed. Label smoothing is worth
-nothing that five seeds could show here: the gain is smaller than the deviation
-from seed to seed, and on one seed it lost.
+{record}`worth.squared error:.1%`. Against squared error, cross-entropy is worth
+about a point and a half after three epochs, and it wins on every seed. Label
+smoothing is worth nothing that five seeds could show here: the gain is smaller
+than the deviation from seed to seed, and on one seed it lost.
 
 ## What we built
 

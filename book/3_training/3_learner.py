@@ -1998,10 +1998,16 @@ def worth(seed: int) -> dict[str, float]:
 
 # %% [markdown]
 r"""
-Read the differences beside their deviations. Accumulation computes the same
-steps, so whatever it shows is rounding and the order of batches: its use is
-memory. Clipping has to be judged at both learning rates, and early stopping by
-what it costs against the epochs it saves.
+Clipping is worth most. At 0.2 it turns {record}`worth.plain:.1%` into
+{record}`worth.clipped:.1%`, and what it takes away is the deviation above all:
+without it, one large step shortly before the end throws a run back. And it
+makes a rate of 1 usable, {record}`worth.clipped, lr 1:.1%` against
+{record}`worth.plain, lr 1:.1%`. Accumulation computes the same steps as batches
+of 64 and reaches the same, {record}`worth.accumulated:.1%`: its use is memory.
+Thirty epochs reach {record}`worth.30 epochs:.1%`. Stopping early gives
+{record}`worth.stopped early:.1%` after
+{record}`worth.epochs until the stop:.0f` epochs: it saves more than a third
+of the time and costs more than half a point.
 
 ## What we built
 

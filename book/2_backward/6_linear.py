@@ -167,14 +167,61 @@ type(weight), type(weight * 2), weight.requires_grad
 
 # %% [markdown]
 r"""
-Now the module. Torch keeps parameters, buffers and children in three
-dictionaries, and meets every look-up of `self.weight` with a function that
-searches them. Python has a dictionary of attributes already. If the parameters
-stay there, an attribute is just an attribute, and finding them means going
-through `vars(self)` and looking at the types.
+Now the module. Its attributes lie in a dictionary, `vars(self)`. Go through it:
+what is a parameter is listed, and what is a module is asked for its own.
+"""
 
-We write the module in three steps, each a class on top of the last: what it
-*holds*, how that is *saved*, and how it is *used*.
+
+# %%
+class Small:
+    def named_parameters(self, prefix: str = "") -> Iterator:
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield prefix + name, value
+            elif isinstance(value, Small):
+                yield from value.named_parameters(f"{prefix}{name}.")
+
+    def __call__(self, input: Tensor) -> Tensor:
+        return self.forward(input)
+
+
+class Product(Small):
+    def __init__(self, d_in: int, d_out: int):
+        self.weight = Parameter(torch.randn(d_out, d_in) / math.sqrt(d_in))
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input @ self.weight.T
+
+
+class Network(Small):
+    def __init__(self):
+        self.hidden, self.output = Product(784, 50), Product(50, 10)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.output(relu(self.hidden(input)))
+
+
+# %%
+torch.manual_seed(0)
+network = Network()
+listed = dict(network.named_parameters())
+listed_losses = train(network, list(listed.values()))
+assert sum(listed_losses[-50:]) < sum(listed_losses[:50])
+{name: tuple(param.shape) for name, param in listed.items()}
+
+# %% [markdown]
+r"""
+Nobody told `train` what to train, and the names say where each parameter lives.
+That is the whole idea of a module, in ten lines. What follows is what use has
+asked of it since: tensors that are saved but not trained, a weight that two
+places share and that counts once, saving and loading, moving to a device,
+hooks, and torch's name for each.
+
+Torch keeps parameters, buffers and children in three dictionaries, and meets
+every look-up of `self.weight` with a function that searches them. Ours stay
+where Python puts them, so an attribute is just an attribute. We write the
+module in three steps, each a class on top of the last: what it *holds*, how
+that is *saved*, and how it is *used*.
 """
 
 

@@ -187,7 +187,7 @@ def table(record: Record) -> str:
         return f"*Not measured yet:* `{command}`"
     kept = record.kept
     rows = [
-        f"| {name} | {quote(record, name, '.4g', '.2g')} |"
+        f"| {name} | {quote(record, name, '#.4g', '#.2g')} |"
         for name in kept["mean"]
     ]
     n_seeds = len(kept["values"])

@@ -148,7 +148,7 @@ class ENTRY:
 def test_the_page_quotes_a_record(measured):
     prose, table = page(measured(), measured.src)
     assert "It is 125.0% ± 100.0% or 1 ± 0." in prose
-    assert "| fast | 1.25 ± 1 |" in table
+    assert "| fast | 1.250 ± 1.0 |" in table
     assert "3 seeds" in table
     assert "Stale" not in table
 

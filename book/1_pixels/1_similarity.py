@@ -826,7 +826,7 @@ def show_confusion(counts: Tensor, ax: Axes | None = None) -> Axes:
 
 
 # %% tags=["hide-input"] alt="Two confusion matrices. With L1 the column of the answer 1 is full: hundreds of images of every digit end there. With L2 the diagonal dominates."
-figure, axes = plt.subplots(1, 2, figsize=(8, 4.2))
+figure, axes = plt.subplots(2, 1, figsize=(4.2, 8.4))
 for ax, distances, name in zip(axes, (l1, l2), ("L1", "L2"), strict=True):
     show_confusion(confusion_matrix(distances.argmin(1), y, 10), ax)
     ax.set_title(name)

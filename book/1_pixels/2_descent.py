@@ -25,6 +25,7 @@ from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.patches import Ellipse
 from torch import Tensor, tensor
 
 from groundup.testing import assert_close
@@ -495,18 +496,49 @@ def own_axes(columns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return *torch.linalg.eigh(curvature(columns)), solution[:, 0]
 
 
-# %% alt="Two panels: the distance from the best parameters along each of the loss's three axes, over thirty steps, on a logarithmic axis. Left, raw time: the axis of curvature 56499 drops to nothing in a few steps, the two others, 16 and 0.26, are flat lines. Right, scaled time: all three fall as straight lines." tags=["hide-input"]
-figure, panels = plt.subplots(1, 2, figsize=(7.5, 3), sharey=True)
-for panel, table, walk, name in [
-    (panels[0], columns, raw, "as measured"),
-    (panels[1], columns_scaled, path_scaled, "scaled"),
-]:
+walks = {"as measured": (columns, raw), "scaled": (columns_scaled, path_scaled)}
+seen = {}
+for name, (table, walk) in walks.items():
     curvatures, axes, solution = own_axes(table)
     away = walk.double() - solution
-    parts = (away[:, :, None] * axes).sum(1).abs()
+    seen[name] = curvatures, (away[:, :, None] * axes).sum(1)
+
+# %% [markdown]
+r"""
+First as a map, from above: across lies a flat axis, upwards the steepest, both
+in the same units. The ellipses join what costs the same. Of the two flat axes
+as measured this is the *steeper* one; along the other the needle would be eight
+times as long.
+"""
+
+# %% alt="Two maps with paths of thirty steps. As measured, the lines of equal loss are so long and narrow that they look like needles; the path drops straight onto the needle's axis and stays there, far from the middle. Scaled, the lines are ellipses less than three times as wide as high, and the path jumps from side to side into the middle." tags=["hide-input"]
+figure, panels = plt.subplots(2, 1, figsize=(6, 6), height_ratios=[1, 2])
+for panel, name, i in zip(panels, seen, (1, 0), strict=True):
+    curvatures, parts = seen[name]
+    flat, steep = parts[:, i], parts[:, 2]
+    for level in (0.3, 0.6, 0.9, 1.2):
+        width = 2 * level * flat[0].abs()
+        height = width * (curvatures[i] / curvatures[2]).sqrt()
+        panel.add_patch(Ellipse((0, 0), width, height, fc="none", ec="0.5"))
+    panel.plot(flat, steep, ".-", color="C0", lw=1)
+    panel.set(title=name, aspect="equal")
+plt.show()
+
+# %% [markdown]
+r"""
+Above, the path drops to the floor of the valley and stands there. Below, each
+step jumps across and a little ahead, and the path arrives. Now each of the
+three axes over the steps:
+"""
+
+# %% alt="Two panels: the distance from the best parameters along each of the loss's three axes, over thirty steps, on a logarithmic axis. Left, raw time: the axis of curvature 56499 drops to nothing in a few steps, the two others, 16 and 0.26, are flat lines. Right, scaled time: all three fall as straight lines." tags=["hide-input"]
+figure, panels = plt.subplots(1, 2, figsize=(7.5, 3), sharey=True)
+for panel, (name, (curvatures, parts)) in zip(
+    panels, seen.items(), strict=True
+):
     for i in range(3):
         label = f"curvature {curvatures[i].item():.3g}"
-        panel.semilogy(parts[:, i], ".-", color=f"C{i}", label=label)
+        panel.semilogy(parts[:, i].abs(), ".-", color=f"C{i}", label=label)
     panel.set(title=name, xlabel="step", ylim=(1e-4, 1e3))
     panel.legend(fontsize="small")
 panels[0].set_ylabel("distance from the best")

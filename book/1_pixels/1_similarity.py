@@ -532,7 +532,7 @@ shapes: a column minus a row is legal, and it is hardly ever what you
 meant. For that trap torch has only a warning.
 """
 
-# %% Mean errors tags=["export"] module="metrics" earns="torch.nn.functional.l1_loss torch.nn.functional.mse_loss"
+# %% Mean errors tags=["export"] module="scores" earns="torch.nn.functional.l1_loss torch.nn.functional.mse_loss"
 """How wrong predictions are: numbers for people to read."""
 
 
@@ -665,7 +665,7 @@ def is_three(x: Tensor) -> Tensor:
 is_three(three), is_three(x[y == 3])[:5]
 
 
-# %% Accuracy tags=["export"] module="metrics"
+# %% Accuracy tags=["export"] module="scores"
 def accuracy(predicted: Tensor, target: Tensor) -> Tensor:
     """The share of labels that are right: (n,), (n,) -> ()."""
     _check_shapes(predicted, target)
@@ -796,7 +796,7 @@ column the answer, and on the diagonal what was right.
 """
 
 
-# %% Confusions tags=["export"] module="metrics"
+# %% Confusions tags=["export"] module="scores"
 def confusion_matrix(
     predicted: Tensor, target: Tensor, n_classes: int
 ) -> Tensor:

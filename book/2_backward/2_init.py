@@ -101,14 +101,14 @@ unit. So the product needs a transpose. This is the layer as a function, the
 first in `groundup.nn.functional`.
 """
 
-# %% tags=["export"] module="nn.functional" namespace=true
-"""Layers as functions of their inputs and weights."""
+# %% tags=["export"] module="nn.functional.affine"
+"""The affine layer as a function of its inputs and weights."""
 
 import torch
 from torch import Tensor
 
 
-# %% An affine map tags=["export"] module="nn.functional" earns="torch.nn.functional.linear"
+# %% An affine map tags=["export"] module="nn.functional.affine" earns="torch.nn.functional.linear"
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Affine map: (..., d_in), (d_out, d_in), (d_out,) -> (..., d_out)."""
     if input.shape[-1] != weight.shape[-1]:
@@ -236,7 +236,10 @@ with `relu`, and it lets "not a number" through, so that mistakes stay visible.
 """
 
 
-# %% ReLU from its definition tags=["export"] module="nn.functional" earns="torch.nn.functional.relu"
+# %% ReLU from its definition tags=["export"] module="nn.functional.activation" earns="torch.nn.functional.relu"
+"""Nonlinearities as functions."""
+
+
 def rectify(input: Tensor) -> Tensor:
     """ReLU by definition: 0 where the input is at most 0; slope 0 at 0."""
     return torch.where(input <= 0, 0, input)
@@ -253,7 +256,7 @@ one.
 """
 
 
-# %% ReLU on a fast kernel tags=["export"] module="nn.functional"
+# %% ReLU on a fast kernel tags=["export"] module="nn.functional.activation"
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``rectify`` in one pass, in place if asked."""
     return torch.relu_(input) if inplace else torch.relu(input)

@@ -1,4 +1,4 @@
-# %% [markdown] module="gradients"
+# %% [markdown] module="manual.gradients"
 r"""
 # The backward pass by hand
 

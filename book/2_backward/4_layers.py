@@ -1,4 +1,4 @@
-# %% [markdown] module="manual"
+# %% [markdown] module="manual.layers"
 r"""
 # Layers as classes
 
@@ -29,7 +29,7 @@ import matplotlib.pyplot as plt
 from IPython.display import Markdown
 
 from groundup.datasets import mnist
-from groundup.gradients import (
+from groundup.manual.gradients import (
     linear_bias_gradient,
     linear_input_gradient,
     linear_weight_gradient,
@@ -929,7 +929,7 @@ only its result. Check it with `numerical_gradient` of 2.3.
 """
 
 # %% tags=["solution"]
-from groundup.gradients import numerical_gradient
+from groundup.manual.gradients import numerical_gradient
 
 
 class Sigmoid(Layer):

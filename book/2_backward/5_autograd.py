@@ -30,7 +30,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from groundup.datasets import mnist
-from groundup.gradients import numerical_gradient
+from groundup.manual.gradients import numerical_gradient
 from groundup.testing import assert_close, assert_equal
 
 # %% [markdown]

@@ -35,7 +35,7 @@ from torch.nn.functional import linear
 
 from groundup.datasets import mnist
 from groundup.nn import init
-from groundup.nn.functional import relu
+from groundup.nn.functional.activation import relu
 from groundup.testing import assert_close, assert_equal
 
 # %% [markdown]

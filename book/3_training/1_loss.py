@@ -30,8 +30,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from groundup.datasets import mnist
-from groundup.gradients import numerical_gradient
-from groundup.metrics import accuracy
+from groundup.manual.gradients import numerical_gradient
+from groundup.scores import accuracy
 from groundup.nn.activation import ReLU
 from groundup.nn.container import Sequential
 from groundup.nn.linear import Linear
@@ -90,7 +90,7 @@ and nothing can overflow. What underflows to 0 was too small to count.
 """
 
 
-# %% Softmax tags=["export"] module="nn.probability" earns="torch.softmax torch.nn.functional.softmax"
+# %% Softmax tags=["export"] module="nn.functional.probability" earns="torch.softmax torch.nn.functional.softmax"
 """From scores to probabilities and their logarithms, without overflow."""
 
 
@@ -166,7 +166,7 @@ maximum. The trick is the same: with $m$ the largest score, it is $m + \ln
 """
 
 
-# %% The log of a sum of exponentials tags=["export"] module="nn.probability" earns="torch.logsumexp"
+# %% The log of a sum of exponentials tags=["export"] module="nn.functional.probability" earns="torch.logsumexp"
 def logsumexp(
     input: Tensor, dim: int | tuple[int, ...], keepdim: bool = False
 ) -> Tensor:
@@ -193,7 +193,7 @@ far = torch.tensor([[10_000.0, 10_001.0]])
 (far - logsumexp(far, 1, keepdim=True))[0, 1].item(), -math.log1p(math.exp(-1))
 
 
-# %% Log-softmax tags=["export"] module="nn.probability" earns="torch.log_softmax torch.nn.functional.log_softmax"
+# %% Log-softmax tags=["export"] module="nn.functional.probability" earns="torch.log_softmax torch.nn.functional.log_softmax"
 def log_softmax(
     input: Tensor, dim: int, dtype: torch.dtype | None = None
 ) -> Tensor:
@@ -223,7 +223,7 @@ class's. The mean is then a *weighted* mean.
 """
 
 
-# %% How losses are reduced tags=["export"]
+# %% How losses are reduced tags=["export"] module="nn.functional.loss"
 """Losses: one number, or one an example, that says how wrong it is."""
 
 
@@ -251,7 +251,7 @@ def _reduce(
     return losses.mean() if weights is None else losses.sum() / weights.sum()
 
 
-# %% What labels weigh tags=["export"]
+# %% What labels weigh tags=["export"] module="nn.functional.loss"
 def _class_axis(input: Tensor, target: Tensor) -> int:
     """1, or 0 for a single example; raise unless the labels fit the scores."""
     axis = min(input.ndim, 2) - 1
@@ -272,7 +272,7 @@ def _label_weights(
     return kept if weight is None else weight[target.where(kept, 0)] * kept
 
 
-# %% Negative log-likelihood tags=["export"] earns="torch.nn.functional.nll_loss"
+# %% Negative log-likelihood tags=["export"] module="nn.functional.loss" earns="torch.nn.functional.nll_loss"
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -387,7 +387,7 @@ then is the same mixture of two losses.
 """
 
 
-# %% Targets that are probabilities tags=["export"]
+# %% Targets that are probabilities tags=["export"] module="nn.functional.loss"
 def _soft_losses(
     log_p: Tensor, target: Tensor, weight: Tensor | None
 ) -> Tensor:
@@ -413,7 +413,7 @@ def _smooth_loss(
     return _reduce(losses.where(target != ignore_index, 0), reduction, weights)
 
 
-# %% Cross-entropy tags=["export"] earns="torch.nn.functional.cross_entropy"
+# %% Cross-entropy tags=["export"] module="nn.functional.loss" earns="torch.nn.functional.cross_entropy"
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -445,7 +445,7 @@ def cross_entropy(
     return (1 - label_smoothing) * loss + label_smoothing * smooth
 
 
-# %% The same with probabilities tags=["export"]
+# %% The same with probabilities tags=["export"] module="nn.functional.loss"
 def _with_probabilities(
     log_p: Tensor,
     target: Tensor,
@@ -628,7 +628,7 @@ must not appear.
 """
 
 
-# %% The logarithm of the sigmoid tags=["export"] module="nn.probability" earns="torch.nn.functional.logsigmoid"
+# %% The logarithm of the sigmoid tags=["export"] module="nn.functional.probability" earns="torch.nn.functional.logsigmoid"
 def logsigmoid(input: Tensor) -> Tensor:
     """log(1 / (1 + exp(-input))), whatever the shape and size."""
     smaller = input / 2 - input.abs() / 2  # min(input, 0), slope 1/2 at 0
@@ -650,14 +650,14 @@ for both.
 """
 
 
-# %% Shapes must agree tags=["export"]
+# %% Shapes must agree tags=["export"] module="nn.functional.loss"
 def _check_shapes(input: Tensor, target: Tensor) -> None:
     if input.shape != target.shape:
         shapes = f"{(*input.shape,)} and target {(*target.shape,)}"
         raise ValueError(f"expected one shape, got input {shapes}")
 
 
-# %% Binary cross-entropy tags=["export"] earns="torch.nn.functional.binary_cross_entropy_with_logits"
+# %% Binary cross-entropy tags=["export"] module="nn.functional.loss" earns="torch.nn.functional.binary_cross_entropy_with_logits"
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -697,7 +697,7 @@ Shapes must agree here. Torch broadcasts a column against a row with a warning;
 """
 
 
-# %% Squared and absolute errors tags=["export"]
+# %% Squared and absolute errors tags=["export"] module="nn.functional.loss"
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -744,7 +744,7 @@ in {doc}`/2_backward/5_autograd`.
 """
 
 
-# %% An error, clipped tags=["export"]
+# %% An error, clipped tags=["export"] module="nn.functional.loss"
 class _SmoothL1(torch.autograd.Function):
     """Squared within `beta`, absolute beyond: (...) -> (...)."""
 
@@ -766,7 +766,7 @@ class _SmoothL1(torch.autograd.Function):
         return grad * errors.clamp(-ctx.beta, ctx.beta) / ctx.beta, None
 
 
-# %% Smooth L1 tags=["export"] earns="torch.nn.functional.smooth_l1_loss"
+# %% Smooth L1 tags=["export"] module="nn.functional.loss" earns="torch.nn.functional.smooth_l1_loss"
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -807,6 +807,9 @@ device.
 
 
 # %% Losses that hold settings tags=["export"] earns="torch.nn.MSELoss torch.nn.L1Loss"
+"""Losses as modules, which hold their settings."""
+
+
 class _Loss(Module):
     """What every loss holds: how it is reduced."""
 

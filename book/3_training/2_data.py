@@ -1799,7 +1799,7 @@ batches are the same as well, bit for bit.
 """
 
 
-# %% Tensors, indexed tags=["export"] module="data.fast"
+# %% Tensors, indexed tags=["export"] module="data.tensor_loader"
 """Batches of data that lies in tensors: one indexing each, and no more."""
 
 
@@ -1931,7 +1931,7 @@ is a last batch of its own. Keep it, or drop it?
 
 # %%
 from groundup.nn import Linear, ReLU, Sequential
-from groundup.nn.loss import cross_entropy
+from groundup.nn.functional.loss import cross_entropy
 
 images_valid, y_valid = images[50_000:], digits[50_000:]
 x_valid = images_valid.view(-1, 784).float() / 255

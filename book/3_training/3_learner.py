@@ -52,14 +52,14 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from groundup.data.collate import to_device
-from groundup.data.fast import TensorLoader
+from groundup.data.tensor_loader import TensorLoader
 from groundup.data.resume import Resumable, random_state, set_random_state
 from groundup.datasets import mnist
-from groundup.manual import Layer, Lin, Model, Relu
+from groundup.manual.layers import Layer, Lin, Model, Relu
 from groundup.nn.activation import ReLU
 from groundup.nn.container import Sequential
 from groundup.nn.linear import Linear
-from groundup.nn.loss import cross_entropy
+from groundup.nn.functional.loss import cross_entropy
 from groundup.nn.module import Module
 from groundup.testing import assert_close, assert_equal
 
@@ -912,7 +912,7 @@ $g$: where $\lVert g \rVert$ exceeds a bound $c$, $g$ is multiplied by $c /
 """
 
 
-# %% Clipping tags=["export"] module="training.clip" earns="torch.nn.utils.clip_grad_norm_ torch.nn.utils.clip_grad_value_"
+# %% Clipping tags=["export"] module="nn.utils.clip" earns="torch.nn.utils.clip_grad_norm_ torch.nn.utils.clip_grad_value_"
 """Gradients within bounds."""
 
 
@@ -1114,7 +1114,7 @@ missing there; its gradient is $(p - t) / n$, as in {doc}`/3_training/1_loss`.
 """
 
 
-# %% Cross-entropy and its gradient tags=["export"] module="training.by_hand"
+# %% Cross-entropy and its gradient tags=["export"] module="manual.by_hand"
 """Networks that train by the gradients of part 2, without autograd."""
 
 
@@ -1133,7 +1133,7 @@ class CrossEntropy(Layer):
         return (p - t) * (grad_y / len(labels))
 
 
-# %% A network by hand tags=["export"] module="training.by_hand"
+# %% A network by hand tags=["export"] module="manual.by_hand"
 class ByHand(Module):
     """A `Sequential` of linear layers and ReLUs that needs no autograd.
 

@@ -34,7 +34,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from groundup.data.fast import TensorLoader
+from groundup.data.tensor_loader import TensorLoader
 from groundup.datasets import fashion_mnist
 from groundup.nn.activation import ReLU
 from groundup.nn.container import Sequential
@@ -1141,7 +1141,7 @@ the next fit does not start with the crumbs of this one.
 """
 
 
-# %% Schedules in a learner tags=["export"] module="training.schedule"
+# %% Schedules in a learner tags=["export"] module="training.annealing"
 """Hyperparameters that change during a training run."""
 
 
@@ -1191,7 +1191,7 @@ class Anneal(Callback):
     after_cancel_fit = after_fit
 
 
-# %% Progress tags=["export"] module="training.schedule"
+# %% Progress tags=["export"] module="training.annealing"
 def progress_of(run: Run) -> float:
     """The share of this fit's batches done: 0 at the first, 1 at the last."""
     n_batches = len(run.train)
@@ -1209,7 +1209,7 @@ def _set(group: dict, name: str, value: Any) -> None:
         group[name] = value
 
 
-# %% One cycle and torch's schedulers tags=["export"] module="training.schedule"
+# %% One cycle and torch's schedulers tags=["export"] module="training.annealing"
 class OneCycle(Anneal):
     """The rate up to `max_lr` and far down, the momentum against it.
 
@@ -1354,7 +1354,7 @@ Our finder states its rules:
 """
 
 
-# %% The sweep tags=["export"] module="training.schedule"
+# %% The sweep tags=["export"] module="training.annealing"
 class _Sweep(Callback):
     """Multiplies the rate at each batch and keeps the losses."""
 
@@ -1411,7 +1411,7 @@ when the fit begins and put back when it ends, however it ends.
 """
 
 
-# %% The finder tags=["export"] module="training.schedule"
+# %% The finder tags=["export"] module="training.annealing"
 class LRFinder(_Sweep):
     """A sweep that leaves no trace: `plot` it and read its `suggestion`.
 

@@ -1,4 +1,4 @@
-# %% [markdown] module="training.hooks"
+# %% [markdown] module="inside.hooks"
 r"""
 # Looking inside
 
@@ -36,8 +36,8 @@ from torch import Tensor
 
 from groundup.datasets import mnist
 from groundup.nn import Linear, Module, Parameter, ReLU, Sequential, init
-from groundup.nn.loss import cross_entropy
-from groundup.nn.probability import log_softmax, softmax
+from groundup.nn.functional.loss import cross_entropy
+from groundup.nn.functional.probability import log_softmax, softmax
 from groundup.nn.module import Handle
 from groundup.testing import assert_equal
 from groundup.training.callback import Callback, Run
@@ -224,7 +224,7 @@ gradient; and a hook may return another one in its place.
 """
 
 
-# %% The identity that tells tags=["export"] module="training.backward_hooks"
+# %% The identity that tells tags=["export"] module="inside.backward_hooks"
 """Hooks on gradients, out of the identity."""
 
 
@@ -286,7 +286,7 @@ each call gets an object of its own.
 """
 
 
-# %% Two backward hooks tags=["export"] module="training.backward_hooks" earns="torch.nn.Module.register_full_backward_hook torch.nn.Module.register_full_backward_pre_hook"
+# %% Two backward hooks tags=["export"] module="inside.backward_hooks" earns="torch.nn.Module.register_full_backward_hook torch.nn.Module.register_full_backward_pre_hook"
 class _Call:
     """One call of a module: where its two gradients meet."""
 
@@ -345,7 +345,7 @@ def register_full_backward_pre_hook(module: Module, hook: Callable) -> Handle:
     return module.register_forward_hook(leave, prepend=True)
 
 
-# %% Watching gradients tags=["export"] module="training.backward_hooks"
+# %% Watching gradients tags=["export"] module="inside.backward_hooks"
 def watch_gradients(
     modules: Mapping[str, Module], see: Callable[[str, Tensor], Any]
 ) -> Handles:
@@ -407,7 +407,7 @@ lies beyond.
 """
 
 
-# %% What is kept of a batch tags=["export"] module="training.statistics"
+# %% What is kept of a batch tags=["export"] module="inside.statistics"
 """Means, deviations, histograms and dead units over training, and pictures."""
 
 
@@ -508,7 +508,7 @@ darkest is none, and each brighter one is twice as many as the one before.
 """
 
 
-# %% Pictures of statistics tags=["export"] module="training.statistics"
+# %% Pictures of statistics tags=["export"] module="inside.statistics"
 def plot_moments(stats: Statistics, names: Iterable[str] | None = None) -> Any:
     """Mean and deviation over training, a line for each name."""
     import matplotlib.pyplot as plt
@@ -637,7 +637,7 @@ without a rule shows a question mark rather than a zero.
 """
 
 
-# %% Rules, and what a call shows tags=["export"] module="training.summary"
+# %% Rules, and what a call shows tags=["export"] module="inside.summary"
 """What a model is made of: shapes, parameters, multiply-adds."""
 
 CostRule = Callable[[Any, Tensor], int]  # (module, output) -> multiply-adds
@@ -692,7 +692,7 @@ changes nothing, and afterwards each module is in the mode it was in.
 """
 
 
-# %% The summary tags=["export"] module="training.summary"
+# %% The summary tags=["export"] module="inside.summary"
 @torch.no_grad()
 def summarize(
     model: Module, *args: Any, rules: Mapping[type, CostRule] | None = None
@@ -735,7 +735,7 @@ def _count_new(module: Module, seen: set[Tensor]) -> int:
     return sum(param.numel() for param in new)
 
 
-# %% As a table tags=["export"] module="training.summary"
+# %% As a table tags=["export"] module="inside.summary"
 class Summary(tuple[Row, ...]):
     """Rows that print as a table, indented as the modules are nested."""
 
@@ -909,7 +909,7 @@ What can be wrong with the data, and how it shows:
 """
 
 
-# %% Is the data in order? tags=["export"] module="training.data_checks"
+# %% Is the data in order? tags=["export"] module="inside.data_checks"
 """Checks of the data: a sentence about what is wrong, or None."""
 
 
@@ -954,7 +954,7 @@ def check_labels(input: Tensor, target: Tensor) -> str | None:
     )
 
 
-# %% Is validation kept apart? tags=["export"] module="training.data_checks"
+# %% Is validation kept apart? tags=["export"] module="inside.data_checks"
 _Prepare = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
@@ -1058,7 +1058,7 @@ r"""
 """
 
 
-# %% What does the model answer? tags=["export"] module="training.model_checks"
+# %% What does the model answer? tags=["export"] module="inside.model_checks"
 """Checks of a model and its loss: a sentence about what is wrong, or None."""
 
 _Predict = Callable[[Tensor], Tensor]
@@ -1115,7 +1115,7 @@ def check_loss(
     return f"the batch's loss is {together:.4g}, its rows' mean is {apart:.4g}"
 
 
-# %% What happens within? tags=["export"] module="training.model_checks"
+# %% What happens within? tags=["export"] module="inside.model_checks"
 @torch.no_grad()
 def check_activations(
     model: Module, input: Tensor, low: float = 0.02, high: float = 10.0
@@ -1231,7 +1231,7 @@ r"""
 """
 
 
-# %% Does the gradient get everywhere? tags=["export"] module="training.step_checks"
+# %% Does the gradient get everywhere? tags=["export"] module="inside.step_checks"
 """Checks of a training step: a sentence about what is wrong, or None."""
 
 
@@ -1270,7 +1270,7 @@ def check_gradients(named: Iterable[tuple[str, Tensor]]) -> str | None:
     return f"no gradient reaches {', '.join(missed)}" if missed else None
 
 
-# %% Does a step do what it should? tags=["export"] module="training.step_checks"
+# %% Does a step do what it should? tags=["export"] module="inside.step_checks"
 def check_fresh(model: Module, step: Callable[[], Any]) -> str | None:
     """Does the same step from the same weights find the same gradient?
 
@@ -1506,7 +1506,7 @@ happens, and that is the promise a hook needs.
 """
 
 
-# %% Watching a fit tags=["export"] module="training.watch"
+# %% Watching a fit tags=["export"] module="inside.watch"
 """Statistics of a model's activations or gradients while it is trained."""
 
 _See = Callable[[str, Tensor], Any]

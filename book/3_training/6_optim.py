@@ -36,7 +36,7 @@ import torch
 from matplotlib.patches import Ellipse
 from torch import Tensor, tensor
 
-from groundup.data.fast import TensorLoader
+from groundup.data.tensor_loader import TensorLoader
 from groundup.datasets import fashion_mnist
 from groundup.nn import Linear, ReLU, Sequential
 from groundup.testing import assert_close, assert_equal

@@ -3,6 +3,8 @@
 
 from groundup import autograd as autograd
 from groundup import data as data
+from groundup import inside as inside
+from groundup import manual as manual
 from groundup import nn as nn
 from groundup import optim as optim
 from groundup import training as training

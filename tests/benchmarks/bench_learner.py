@@ -22,9 +22,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from _config.bench import Pair, benchmark
 from groundup import nn as ours
 from groundup import optim
-from groundup.data.fast import TensorLoader
-from groundup.nn.loss import cross_entropy
-from groundup.training import ByHand, Callback, Learner, default_callbacks
+from groundup.data.tensor_loader import TensorLoader
+from groundup.manual import ByHand
+from groundup.nn.functional.loss import cross_entropy
+from groundup.training import Callback, Learner, default_callbacks
 
 N = 6400
 x = torch.randn(N, 784, generator=torch.Generator().manual_seed(0))

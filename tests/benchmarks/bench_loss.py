@@ -5,7 +5,8 @@ import torch.nn.functional as F
 
 from _config.bench import Pair, benchmark
 from groundup import nn
-from groundup.nn import loss, probability
+from groundup.nn import loss
+from groundup.nn.functional import probability
 
 
 def pair(name: str, input: torch.Tensor, target: torch.Tensor) -> Pair:

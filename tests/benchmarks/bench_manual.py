@@ -3,7 +3,7 @@
 import torch
 
 from _config.bench import Pair, benchmark
-from groundup.manual import Lin, Model, Mse, Relu
+from groundup.manual.layers import Lin, Model, Mse, Relu
 
 
 def passes(n: int) -> Pair:

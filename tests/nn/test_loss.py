@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from torch.testing._internal.common_methods_invocations import op_db
 
 from groundup import nn
-from groundup.nn import loss
+from groundup.nn import functional as loss
 from tests.nn.torch_samples import run, samples
 
 floats = pytest.mark.parametrize(

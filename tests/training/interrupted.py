@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from groundup.data.fast import TensorLoader
 from groundup.data.loader import DataLoader
+from groundup.data.tensor_loader import TensorLoader
 from groundup.nn import Linear, ReLU, Sequential
 from groundup.training import (
     Accumulate,

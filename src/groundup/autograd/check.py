@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from groundup.autograd.variable import Variable, data_of, grad, needs_grad
-from groundup.gradients import numerical_gradient
+from groundup.manual.gradients import numerical_gradient
 
 
 def _along(

@@ -15,7 +15,6 @@ from groundup.data.dataset import Subset as Subset
 from groundup.data.dataset import TensorDataset as TensorDataset
 from groundup.data.dataset import random_split as random_split
 from groundup.data.dataset import same_length as same_length
-from groundup.data.fast import TensorLoader as TensorLoader
 from groundup.data.fetch import END as END
 from groundup.data.fetch import IterableFetch as IterableFetch
 from groundup.data.fetch import Job as Job
@@ -44,6 +43,7 @@ from groundup.data.sampler import SequentialSampler as SequentialSampler
 from groundup.data.sampler import SubsetRandomSampler as SubsetRandomSampler
 from groundup.data.sampler import WeightedRandomSampler as WeightedRandomSampler
 from groundup.data.sampler import draw_seed as draw_seed
+from groundup.data.tensor_loader import TensorLoader as TensorLoader
 from groundup.data.worker import Setup as Setup
 from groundup.data.worker import WorkerInfo as WorkerInfo
 from groundup.data.worker import get_worker_info as get_worker_info

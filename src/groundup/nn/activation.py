@@ -3,7 +3,7 @@
 
 from torch import Tensor
 
-from groundup.nn.functional import relu
+from groundup.nn.functional.activation import relu
 from groundup.nn.module import Module
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from groundup.data.collate import to_device
+from groundup.nn.utils.clip import clip_grad_norm_
 from groundup.training.callback import Callback, CancelBatch, Run
-from groundup.training.clip import clip_grad_norm_
 
 
 class Device(Callback):

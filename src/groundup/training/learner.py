@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from groundup.nn.loss import cross_entropy
+from groundup.nn.functional.loss import cross_entropy
 from groundup.training.callback import (
     EVENTS,
     Callback,

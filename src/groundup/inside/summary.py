@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from groundup.inside.hooks import Handles
 from groundup.nn.linear import Linear
 from groundup.nn.module import Module
-from groundup.training.hooks import Handles
 
 CostRule = Callable[[Any, Tensor], int]  # (module, output) -> multiply-adds
 

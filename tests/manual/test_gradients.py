@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from groundup.gradients import (
+from groundup.manual.gradients import (
     linear_bias_gradient,
     linear_input_gradient,
     linear_weight_gradient,

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from groundup.inside.hooks import Handles
 from groundup.nn.module import Handle, Module
-from groundup.training.hooks import Handles
 
 
 class _Tell(torch.autograd.Function):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from groundup.training.data_checks import (
+from groundup.inside.data_checks import (
     check_labels,
     check_leak,
     check_overlap,

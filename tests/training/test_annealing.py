@@ -7,21 +7,21 @@ import pytest
 import torch
 from torch.optim import SGD, Adam
 
-from groundup.data.fast import TensorLoader
+from groundup.data.tensor_loader import TensorLoader
 from groundup.nn.linear import Linear
 from groundup.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 from groundup.optim.schedule import constant, cosine, ramp
-from groundup.training.callback import Callback, CancelFit
-from groundup.training.checkpoint import Checkpoint
-from groundup.training.learner import Learner
-from groundup.training.recorder import Recorder
-from groundup.training.schedule import (
+from groundup.training.annealing import (
     Anneal,
     LRFinder,
     OneCycle,
     Scheduler,
     find_lr,
 )
+from groundup.training.callback import Callback, CancelFit
+from groundup.training.checkpoint import Checkpoint
+from groundup.training.learner import Learner
+from groundup.training.recorder import Recorder
 
 N_BATCHES = 5
 

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from groundup import nn
-from groundup.training.step_checks import (
+from groundup.inside.step_checks import (
     check_fresh,
     check_gradients,
     check_parameters,

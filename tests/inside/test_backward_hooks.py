@@ -2,16 +2,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.inside.hook_logs import assert_same_log, model
 
 from groundup import nn
-from groundup.testing import assert_equal
-from groundup.training.backward_hooks import (
+from groundup.inside.backward_hooks import (
     register_full_backward_hook,
     register_full_backward_pre_hook,
     watch_gradients,
 )
-from groundup.training.hooks import leaf_modules
-from tests.training.hook_logs import assert_same_log, model
+from groundup.inside.hooks import leaf_modules
+from groundup.testing import assert_equal
 
 
 def mix(module, a, b, scale):

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
+from groundup.inside.hooks import Handles, leaf_modules, watch_outputs
+from groundup.inside.statistics import Statistics
 from groundup.nn.module import Module
 from groundup.training.callback import Callback, Run
-from groundup.training.hooks import Handles, leaf_modules, watch_outputs
-from groundup.training.statistics import Statistics
 
 _See = Callable[[str, Tensor], Any]
 _Watcher = Callable[[Mapping[str, Module], _See], Handles]

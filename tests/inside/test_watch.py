@@ -2,11 +2,11 @@ import pytest
 import torch
 
 from groundup import nn
-from groundup.training.backward_hooks import watch_gradients
+from groundup.inside.backward_hooks import watch_gradients
+from groundup.inside.statistics import Statistics
+from groundup.inside.watch import Watch
 from groundup.training.callback import Callback
 from groundup.training.learner import Learner
-from groundup.training.statistics import Statistics
-from groundup.training.watch import Watch
 
 
 def learner(*callbacks):

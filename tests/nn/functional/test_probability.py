@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 from torch.testing._internal.common_methods_invocations import op_db
 
-from groundup.nn import probability
+from groundup.nn.functional import probability
 
 floats = pytest.mark.parametrize(
     "dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str

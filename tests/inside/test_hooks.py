@@ -2,15 +2,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.inside.hook_logs import assert_same_log, is_clean, model
 
 from groundup import nn
-from groundup.testing import assert_equal
-from groundup.training.backward_hooks import (
+from groundup.inside.backward_hooks import (
     register_full_backward_pre_hook,
     watch_gradients,
 )
-from groundup.training.hooks import Handles, leaf_modules, watch_outputs
-from tests.training.hook_logs import assert_same_log, is_clean, model
+from groundup.inside.hooks import Handles, leaf_modules, watch_outputs
+from groundup.testing import assert_equal
 
 forward_hooks = st.lists(
     st.tuples(

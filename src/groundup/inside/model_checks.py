@@ -7,9 +7,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from groundup.inside.hooks import Handles, leaf_modules, watch_outputs
 from groundup.nn.linear import Linear
 from groundup.nn.module import Module
-from groundup.training.hooks import Handles, leaf_modules, watch_outputs
 
 _Predict = Callable[[Tensor], Tensor]
 

@@ -4,7 +4,7 @@
 from torch import Tensor
 from torch.nn.functional import linear, relu
 
-from groundup.gradients import mse_gradient
+from groundup.manual.gradients import mse_gradient
 
 
 class Layer:

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from groundup import nn
-from groundup.training.model_checks import (
+from groundup.inside.model_checks import (
     check_activations,
     check_loss,
     check_nonlinear,

@@ -3,8 +3,9 @@ import torch
 from torch.testing import assert_close
 
 from groundup import nn
-from groundup.nn.loss import cross_entropy
-from groundup.training import Accumulate, ByHand, Learner
+from groundup.manual import ByHand
+from groundup.nn.functional.loss import cross_entropy
+from groundup.training import Accumulate, Learner
 
 x = torch.randn(14, 6, generator=torch.Generator().manual_seed(0))
 y = torch.arange(14) % 3

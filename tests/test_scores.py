@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing._internal.common_methods_invocations import op_db
 
-from groundup.metrics import (
+from groundup.scores import (
     accuracy,
     confusion_matrix,
     mean_absolute_error,

@@ -3,7 +3,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from groundup import nn
-from groundup.training.summary import summarize
+from groundup.inside.summary import summarize
 
 
 def network(kind=nn, bias=True):

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from groundup.manual import Layer, Lin, Model, Mse, Relu
+from groundup.manual.layers import Layer, Lin, Model, Mse, Relu
 
 SHAPES = {"w1": (3, 4), "b1": (3,), "w2": (1, 3), "b2": (1,)}
 

@@ -3,15 +3,15 @@ import pytest
 import torch
 
 from groundup import nn
-from groundup.testing import assert_close, assert_equal
-from groundup.training.hooks import watch_outputs
-from groundup.training.statistics import (
+from groundup.inside.hooks import watch_outputs
+from groundup.inside.statistics import (
     Statistics,
     draw_histograms,
     plot_dead,
     plot_histograms,
     plot_moments,
 )
+from groundup.testing import assert_close, assert_equal
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from groundup.nn.utils import clip_grad_norm_, clip_grad_value_
 from groundup.testing import assert_close
-from groundup.training import clip_grad_norm_, clip_grad_value_
 
 theirs = torch.nn.utils
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from groundup.manual import Layer, Lin, Model, Relu
+from groundup.manual.layers import Layer, Lin, Model, Relu
 from groundup.nn.activation import ReLU
 from groundup.nn.container import Sequential
 from groundup.nn.linear import Linear

@@ -226,13 +226,13 @@ of it.
 
 
 # %%
-def numeric_gradient(loss: Callable, params: Tensor) -> Tensor:
+def numerical_gradient(loss: Callable, params: Tensor) -> Tensor:
     axes = torch.eye(len(params))
     rises = [loss(params + axis) - loss(params - axis) for axis in axes]
     return torch.stack(rises) / 2
 
 
-assert_close(gradient(loss_at, first), numeric_gradient(loss_at, first))
+assert_close(gradient(loss_at, first), numerical_gradient(loss_at, first))
 
 # %% [markdown]
 r"""

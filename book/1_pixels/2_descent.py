@@ -470,6 +470,11 @@ plt.ylabel("loss")
 plt.legend()
 plt.show()
 
+# %% [markdown]
+r"""
+And what the two have found after these thirty steps, over the measurements:
+"""
+
 # %% alt="The two parabolas over the measured speeds: after thirty steps the unscaled one misses the left half of the points, the scaled one runs through all of them." tags=["hide-input"]
 plt.scatter(time, speed, s=16, color="0.5")
 plt.plot(time, model(time, raw[-1]), color="C1", label="as measured")

@@ -16,7 +16,10 @@ COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 @dataclass(frozen=True)
 class Binding:
-    """What a name was bound to: ``path`` is dotted; empty where unknown."""
+    """What a name was bound to: ``path`` is dotted.
+
+    That of a definition here starts with a dot; of anything else it is empty.
+    """
 
     name: str
     path: str
@@ -187,7 +190,7 @@ class Resolver(ast.NodeVisitor):
             self.visit(each)
         if node.returns:
             self.annotation(node.returns)
-        self.bind(node.name, node, node.name)
+        self.bind(node.name, node, f".{node.name}")
         self.function(node, node.body)
 
     visit_AsyncFunctionDef = visit_FunctionDef
@@ -235,7 +238,7 @@ class Resolver(ast.NodeVisitor):
         for statement in node.body:
             self.visit(statement)
         self.inner.pop()
-        self.bind(node.name, node, node.name)
+        self.bind(node.name, node, f".{node.name}")
 
     def visit_ListComp(self, node: COMPREHENSIONS) -> None:
         self.inner.append(Scope("comprehension"))

@@ -90,7 +90,10 @@ class Finder:
     def check_after(self, name: str, line: int, bound: Bound) -> None:
         """Refuse a plain cell that changes what exported code will find."""
         for other in self.reading.bindings[name]:
-            same = other.exported or other.binding.path == bound.binding.path
+            same = other.exported or (
+                other.binding.imported
+                and other.binding.path == bound.binding.path
+            )
             if other.line > max(line, bound.line) and not same:
                 wrong = f"{name!r} is rebound in a cell that is not exported"
                 uses = f"but line {line}, which is, goes on using it"

@@ -1,76 +1,25 @@
-"""Tests of groundup.training.schedule: rates in a run, and the finder."""
+"""Tests of groundup.training.annealing: rates in a run, and the finder."""
 
 import copy
 import math
 
 import pytest
 import torch
-from torch.optim import SGD, Adam
+from torch.optim import Adam
 
-from groundup.data.tensor_loader import TensorLoader
-from groundup.nn.linear import Linear
-from groundup.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 from groundup.optim.schedule import constant, cosine, ramp
-from groundup.training.annealing import (
-    Anneal,
-    LRFinder,
-    OneCycle,
-    Scheduler,
-    find_lr,
-)
+from groundup.training.annealing import Anneal, LRFinder, find_lr
 from groundup.training.callback import Callback, CancelFit
 from groundup.training.checkpoint import Checkpoint
 from groundup.training.learner import Learner
-from groundup.training.recorder import Recorder
-
-N_BATCHES = 5
-
-
-def loader(size: int = 4) -> TensorLoader:
-    generator = torch.Generator().manual_seed(3)
-    x = torch.randn(N_BATCHES * size, 6, generator=generator)
-    y = torch.randint(3, (N_BATCHES * size,), generator=generator)
-    shuffler = torch.Generator().manual_seed(4)
-    return TensorLoader(x, y, batch_size=size, shuffle=True, generator=shuffler)
-
-
-def momentum_sgd(params, lr):
-    return SGD(params, lr, momentum=0.9)
-
-
-def two_groups(params, lr):
-    weight, bias = params
-    groups = [{"params": [weight], "lr": lr}, {"params": [bias], "lr": lr / 10}]
-    return SGD(groups, lr=lr)
-
-
-def learner(*callbacks, optim=momentum_sgd, valid=None, lr=0.1) -> Learner:
-    torch.manual_seed(0)
-    return Learner(
-        Linear(6, 3),
-        loader(),
-        valid,
-        optim=optim,
-        lr=lr,
-        defaults=[Recorder(), *callbacks],
-    )
-
-
-class Watch(Callback):
-    """Writes down what each step used."""
-
-    order = 50
-
-    def __init__(self):
-        self.seen = []
-
-    def before_step(self, run):
-        self.seen.append(
-            [dict(g, params=0) for g in run.optimizer.param_groups]
-        )
-
-    def of(self, name, group=0):
-        return [groups[group][name] for groups in self.seen]
+from tests.training.small_run import (
+    Watch,
+    assert_resumes_exactly,
+    learner,
+    loader,
+    momentum_sgd,
+    two_groups,
+)
 
 
 def test_a_schedule_runs_from_the_first_batch_to_the_last():
@@ -124,7 +73,7 @@ def test_what_does_not_fit_the_optimizer_is_refused(schedules, error):
 @pytest.mark.parametrize("optim", [momentum_sgd, Adam])
 def test_one_cycle_moves_the_momentum_against_the_rate(optim):
     watch = Watch()
-    learn = learner(OneCycle(0.5, pct_start=0.5), watch, optim=optim)
+    learn = learner(Anneal.one_cycle(0.5, pct_start=0.5), watch, optim=optim)
     learn.fit(3)
     lrs = watch.of("lr")
     key = "betas" if optim is Adam else "momentum"
@@ -137,73 +86,23 @@ def test_one_cycle_moves_the_momentum_against_the_rate(optim):
 
 def test_one_cycle_gives_groups_their_peaks_and_may_leave_the_momentum():
     watch = Watch()
-    cycle = OneCycle([0.5, 0.05], momentum=None)
+    cycle = Anneal.one_cycle([0.5, 0.05], momentum=None)
     learner(cycle, watch, optim=two_groups).fit(2)
     ratios = [a / b for a, b in zip(watch.of("lr"), watch.of("lr", 1))]
     assert ratios == pytest.approx([10] * 10)
     assert watch.of("momentum") == [0] * 10
 
 
-@pytest.mark.parametrize("package", ["ours", "theirs"])
-def test_a_scheduler_steps_after_epochs_or_batches(package):
-    kind = StepLR if package == "ours" else torch.optim.lr_scheduler.StepLR
-    for each, expected in (
-        ("epoch", [0.1] * 10 + [0.01] * 5),
-        ("batch", [0.1] * 2 + [0.01] * 2 + [0.001]),
-    ):
-        watch = Watch()
-        callback = Scheduler(lambda opt: kind(opt, 2), each)
-        learner(callback, watch).fit(3)
-        assert watch.of("lr")[: len(expected)] == pytest.approx(expected)
-
-
-def test_a_plateau_steps_by_a_result():
-    watch = Watch()
-    callback = Scheduler(
-        lambda opt: ReduceLROnPlateau(opt, "max", patience=0), metric="loss"
-    )
-    learn = learner(callback, watch, valid=loader())
-    learn.fit(4)
-    assert watch.of("lr")[-1] < 0.1  # the loss falls, and max was asked for
-
-
-def test_a_scheduler_by_neither_is_refused():
-    with pytest.raises(ValueError, match="'step'"):
-        Scheduler(StepLR, "step")
-
-
-class Crash(Callback):
-    order = 200
-
-    def after_batch(self, run):
-        if run.training and run.step == 7:
-            raise RuntimeError("power failure")
-
-
 @pytest.mark.parametrize(
     "make",
     [
         lambda: Anneal(lr=cosine(0.3, 0.0)),
-        lambda: OneCycle(0.3),
-        lambda: Scheduler(lambda opt: StepLR(opt, 2, 0.5), "batch"),
-        lambda: Scheduler(lambda opt: StepLR(opt, 1, 0.5)),
+        lambda: Anneal.one_cycle(0.3),
     ],
-    ids=["anneal", "one cycle", "each batch", "each epoch"],
+    ids=["anneal", "one cycle"],
 )
 def test_a_resumed_run_ends_bit_for_bit(make, tmp_path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    through = learner(make(), Checkpoint(whole, every=2))
-    through.fit(3)
-    killed = learner(make(), Checkpoint(parts, every=2), Crash())
-    with pytest.raises(RuntimeError, match="power"):
-        killed.fit(3)
-    resumed = learner(make(), Checkpoint(parts, every=2))
-    resumed.fit(3)
-    for one, other in zip(
-        resumed.model.parameters(), through.model.parameters(), strict=True
-    ):
-        assert torch.equal(one, other)
-    assert resumed[Recorder].lrs == through[Recorder].lrs
+    assert_resumes_exactly(make, tmp_path)
 
 
 def everything(learn: Learner) -> dict:
@@ -318,7 +217,7 @@ def test_a_run_stopped_early_has_its_values_back():
         def after_step(self, run):
             raise CancelFit
 
-    learn = learner(OneCycle(0.3), Stop())
+    learn = learner(Anneal.one_cycle(0.3), Stop())
     learn.fit(2)
     group = learn.optimizer.param_groups[0]
     assert (group["lr"], group["momentum"]) == (0.1, 0.9)

@@ -1,13 +1,6 @@
 # Extracted from book/; edit the chapters.
 """The public names of groundup.inside."""
 
-from groundup.inside.backward_hooks import (
-    register_full_backward_hook as register_full_backward_hook,
-)
-from groundup.inside.backward_hooks import (
-    register_full_backward_pre_hook as register_full_backward_pre_hook,
-)
-from groundup.inside.backward_hooks import watch_gradients as watch_gradients
 from groundup.inside.data_checks import check_labels as check_labels
 from groundup.inside.data_checks import check_leak as check_leak
 from groundup.inside.data_checks import check_overlap as check_overlap
@@ -15,6 +8,13 @@ from groundup.inside.data_checks import check_scale as check_scale
 from groundup.inside.data_checks import check_shuffled as check_shuffled
 from groundup.inside.hooks import Handles as Handles
 from groundup.inside.hooks import leaf_modules as leaf_modules
+from groundup.inside.hooks import (
+    register_full_backward_hook as register_full_backward_hook,
+)
+from groundup.inside.hooks import (
+    register_full_backward_pre_hook as register_full_backward_pre_hook,
+)
+from groundup.inside.hooks import watch_gradients as watch_gradients
 from groundup.inside.hooks import watch_outputs as watch_outputs
 from groundup.inside.model_checks import check_activations as check_activations
 from groundup.inside.model_checks import check_loss as check_loss

@@ -3,8 +3,6 @@
 
 from groundup.training.annealing import Anneal as Anneal
 from groundup.training.annealing import LRFinder as LRFinder
-from groundup.training.annealing import OneCycle as OneCycle
-from groundup.training.annealing import Scheduler as Scheduler
 from groundup.training.annealing import find_lr as find_lr
 from groundup.training.annealing import progress_of as progress_of
 from groundup.training.callback import EVENTS as EVENTS
@@ -42,6 +40,7 @@ from groundup.training.progress import Progress as Progress
 from groundup.training.progress import default_callbacks as default_callbacks
 from groundup.training.progress import has_bars as has_bars
 from groundup.training.recorder import Recorder as Recorder
+from groundup.training.scheduler import Scheduler as Scheduler
 from groundup.training.state import CheckpointError as CheckpointError
 from groundup.training.state import all_random_states as all_random_states
 from groundup.training.state import batches_after as batches_after

@@ -519,7 +519,10 @@ First the rate.
 """
 
 
-# %% The finder tags=["export"]
+# %% The finder tags=["export"] module="training.lr_finder"
+"""A search for the learning rate to begin with."""
+
+
 class LRFinder(Callback):
     """A sweep that leaves no trace: `plot` it and read its `suggestion`.
 
@@ -548,7 +551,7 @@ finder = LRFinder(1e-4, 1, n_steps=5)
 [finder.rate(i / 4) for i in range(5)]
 
 
-# %% tags=["export"]
+# %% tags=["export"] module="training.lr_finder"
 class LRFinder(LRFinder):
     def before_fit(self, run: Run) -> None:
         """Read the rates of the groups."""
@@ -570,7 +573,7 @@ Then the loss, and where it ends.
 """
 
 
-# %% tags=["export"]
+# %% tags=["export"] module="training.lr_finder"
 class LRFinder(LRFinder):
     def after_loss(self, run: Run) -> None:
         """Keep the smoothed loss; stop where it has exploded."""
@@ -605,7 +608,7 @@ begins and put back when it ends, however it ends.
 """
 
 
-# %% tags=["export"]
+# %% tags=["export"] module="training.lr_finder"
 class LRFinder(LRFinder):
     def before_fit(self, run: Run) -> None:
         """Copy everything that the sweep will change."""
@@ -637,7 +640,7 @@ What is left is to read it.
 """
 
 
-# %% tags=["export"]
+# %% tags=["export"] module="training.lr_finder"
 class LRFinder(LRFinder):
     @property
     def suggestion(self) -> float:
@@ -666,7 +669,7 @@ and keeps it out of the checkpoints.
 """
 
 
-# %% A sweep of a learner tags=["export"]
+# %% A sweep of a learner tags=["export"] module="training.lr_finder"
 def find_lr(learn: Learner, **options: Any) -> LRFinder:
     """Sweep the rate of a learner, and leave it as it was.
 
@@ -771,7 +774,7 @@ the moving momentum.
   `repeat`, `swing`, `one_cycle` (`optim.schedule`): functions of progress.
 * `Anneal` and `progress_of` (`training.annealing`): the same in a learner, for
   any hyperparameter.
-* `LRFinder`, `find_lr` (`training.annealing`): a rate to begin with, and no
+* `LRFinder`, `find_lr` (`training.lr_finder`): a rate to begin with, and no
   trace of the search.
 
 ## Questions

@@ -433,7 +433,7 @@ lies beyond.
 """
 
 
-# %% What is kept of a batch tags=["export"] module="inside.statistics"
+# %% What is kept of a batch tags=["export", "internal"] module="inside.statistics"
 """Means, deviations, histograms and dead units over training, and pictures."""
 
 
@@ -700,7 +700,7 @@ without a rule shows a question mark rather than a zero.
 """
 
 
-# %% Rules of cost tags=["export"] module="inside.summary"
+# %% Rules of cost tags=["export", "internal"] module="inside.summary"
 """What a model is made of: shapes, parameters, multiply-adds."""
 
 CostRule = Callable[[Any, Tensor], int]  # (module, output) -> multiply-adds
@@ -735,7 +735,7 @@ A summary is a tuple of rows, one for each module.
 """
 
 
-# %% Rows that print as a table tags=["export"] module="inside.summary"
+# %% Rows that print as a table tags=["export", "internal"] module="inside.summary"
 class Row(NamedTuple):
     """A module in a summary; None is unknown."""
 
@@ -760,7 +760,7 @@ class Summary(tuple[Row, ...]):
         return sum(row.multiply_adds or 0 for row in self)
 
 
-# %% tags=["export"] module="inside.summary"
+# %% tags=["export", "internal"] module="inside.summary"
 class Summary(Summary):
     def __repr__(self) -> str:
         table = [("module", "output", "parameters", "multiply-adds")]

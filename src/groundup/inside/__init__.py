@@ -22,7 +22,6 @@ from groundup.inside.model_checks import check_nonlinear as check_nonlinear
 from groundup.inside.model_checks import check_repeats as check_repeats
 from groundup.inside.model_checks import check_rows as check_rows
 from groundup.inside.model_checks import check_scores as check_scores
-from groundup.inside.statistics import Snapshot as Snapshot
 from groundup.inside.statistics import Statistics as Statistics
 from groundup.inside.statistics import draw_histograms as draw_histograms
 from groundup.inside.statistics import plot_dead as plot_dead
@@ -32,10 +31,5 @@ from groundup.inside.step_checks import check_fresh as check_fresh
 from groundup.inside.step_checks import check_gradients as check_gradients
 from groundup.inside.step_checks import check_parameters as check_parameters
 from groundup.inside.step_checks import check_step_size as check_step_size
-from groundup.inside.summary import RULES as RULES
-from groundup.inside.summary import CostRule as CostRule
-from groundup.inside.summary import Row as Row
-from groundup.inside.summary import Summary as Summary
-from groundup.inside.summary import linear_multiply_adds as linear_multiply_adds
 from groundup.inside.summary import summarize as summarize
 from groundup.inside.watch import Watch as Watch

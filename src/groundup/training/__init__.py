@@ -2,8 +2,6 @@
 """The public names of groundup.training."""
 
 from groundup.training.annealing import Anneal as Anneal
-from groundup.training.annealing import LRFinder as LRFinder
-from groundup.training.annealing import find_lr as find_lr
 from groundup.training.annealing import progress_of as progress_of
 from groundup.training.callback import EVENTS as EVENTS
 from groundup.training.callback import LEVELS as LEVELS
@@ -27,6 +25,8 @@ from groundup.training.file import read_checkpoint as read_checkpoint
 from groundup.training.file import write_checkpoint as write_checkpoint
 from groundup.training.file import write_file as write_file
 from groundup.training.learner import Learner as Learner
+from groundup.training.lr_finder import LRFinder as LRFinder
+from groundup.training.lr_finder import find_lr as find_lr
 from groundup.training.metrics import Accuracy as Accuracy
 from groundup.training.metrics import Mean as Mean
 from groundup.training.metrics import Metric as Metric

@@ -102,7 +102,7 @@ class CyclicLR(LRScheduler):
         last_epoch: int = -1,
     ):
         self.mode, self.gamma, self._scale_fn_custom = mode, gamma, scale_fn
-        self.scale_mode = scale_mode if scale_fn else scale_of(mode)
+        self.scale_mode = scale_of(mode) if scale_fn is None else scale_mode
         down = step_size_up if step_size_down is None else step_size_down
         self.total_size = float(step_size_up + down)
         self.step_ratio = step_size_up / self.total_size

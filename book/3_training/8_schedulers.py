@@ -171,7 +171,7 @@ def _saved(value: Any) -> Any:
 
 # %% tags=["export"]
 def _loaded(own: Any, kept: Any) -> Any:
-    """What is held after loading: `own`, if it is an object, or what was kept."""
+    """After loading: `own`, if it is an object, or what was kept."""
     if isinstance(own, LRScheduler):
         own.load_state_dict(kept)
     elif callable(own):
@@ -1210,8 +1210,9 @@ fitted(Scheduler(lambda optimizer: StepLR(optimizer, 1)))[::5]
 
 # %% [markdown]
 r"""
-And one cycle by steps against one cycle by progress. They begin and end alike,
-and in between the two peaks lie less than a step apart:
+And one cycle by steps against one cycle by progress. They begin and end alike.
+The peak of one lies at 0.3 of the way, that of the other a step before 0.3 of
+the steps:
 """
 
 # %%

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from groundup.optim.hyperparameters import kept_value, per_group, set_value
 
 

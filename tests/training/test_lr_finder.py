@@ -5,12 +5,12 @@ import math
 
 import pytest
 import torch
-from groundup.training.lr_finder import LRFinder, find_lr
 from torch.optim import Adam
 
 from groundup.training.callback import Callback
 from groundup.training.checkpoint import Checkpoint
 from groundup.training.learner import Learner
+from groundup.training.lr_finder import LRFinder, find_lr
 from tests.training.small_run import (
     Watch,
     learner,

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from groundup.training.scheduler import Scheduler
 
 from groundup.optim.lr_scheduler import ReduceLROnPlateau, StepLR
+from groundup.training.scheduler import Scheduler
 from tests.training.small_run import (
     Watch,
     assert_resumes_exactly,

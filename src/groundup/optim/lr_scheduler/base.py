@@ -85,7 +85,7 @@ def _saved(value: Any) -> Any:
 
 
 def _loaded(own: Any, kept: Any) -> Any:
-    """What is held after loading: `own`, if it is an object, or what was kept."""
+    """After loading: `own`, if it is an object, or what was kept."""
     if isinstance(own, LRScheduler):
         own.load_state_dict(kept)
     elif callable(own):

@@ -57,7 +57,6 @@ TOO_LONG = {
     "3_training/1_loss",
     "3_training/2_data",
     "3_training/3_learner",
-    "3_training/4_annealing",
     "3_training/5_inside",
     "3_training/6_optim",
 }

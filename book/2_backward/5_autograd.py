@@ -876,7 +876,9 @@ def _lift(rule: Callable[..., Step]) -> Callable:
     """The method that applies a rule to self and what follows."""
 
     @wraps(rule)
-    def method(self, *others, **options):
+    def method(
+        self: "Variable", *others: object, **options: object
+    ) -> "Variable":
         return apply(rule, self, *others, **options)
 
     return method

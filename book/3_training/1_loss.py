@@ -227,7 +227,7 @@ flags that said the same before there were words.
 """
 
 
-# %% How losses are reduced tags=["export"] module="nn.functional.reduction"
+# %% How losses are reduced tags=["export", "internal"] module="nn.functional.reduction"
 """What all losses share: how many become one, and that shapes agree."""
 
 
@@ -272,7 +272,7 @@ fit, the error shows both.
 """
 
 
-# %% Where the classes lie tags=["export"] module="nn.functional.reduction"
+# %% Where the classes lie tags=["export", "internal"] module="nn.functional.reduction"
 def class_axis(input: Tensor, target: Tensor) -> int:
     """1, or 0 for a single example; raise unless the labels fit the scores."""
     axis = min(input.ndim, 2) - 1
@@ -696,7 +696,7 @@ refuse, and the losses of the next section will, too.
 """
 
 
-# %% Shapes must agree tags=["export"] module="nn.functional.reduction"
+# %% Shapes must agree tags=["export", "internal"] module="nn.functional.reduction"
 def check_shapes(input: Tensor, target: Tensor) -> None:
     """Raise unless both have one shape: nothing is broadcast."""
     if input.shape != target.shape:

@@ -13,10 +13,6 @@ from groundup.nn.functional.probability import log_softmax as log_softmax
 from groundup.nn.functional.probability import logsigmoid as logsigmoid
 from groundup.nn.functional.probability import logsumexp as logsumexp
 from groundup.nn.functional.probability import softmax as softmax
-from groundup.nn.functional.reduction import check_shapes as check_shapes
-from groundup.nn.functional.reduction import class_axis as class_axis
-from groundup.nn.functional.reduction import reduce_losses as reduce_losses
-from groundup.nn.functional.reduction import reduction_of as reduction_of
 from groundup.nn.functional.regression import l1_loss as l1_loss
 from groundup.nn.functional.regression import mse_loss as mse_loss
 from groundup.nn.functional.regression import smooth_l1_loss as smooth_l1_loss

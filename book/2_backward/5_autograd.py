@@ -1122,21 +1122,38 @@ y, y < 0
 
 # %% [markdown]
 r"""
-The methods of the same kind follow, and those that change a shape. To squeeze
-an axis or to add one is to reshape.
+The methods are of the same kind.
 """
 
 
-# %% The methods tags=["export"]
+# %% Functions and reductions tags=["export"]
 class Variable(Variable):
-    exp, log = _lift(exp_rule), _lift(log_rule)
-    tanh, sigmoid = _lift(tanh_rule), _lift(sigmoid_rule)
-    relu, abs, clamp = _lift(relu_rule), _lift(abs_rule), _lift(clamp_rule)
-    sum, mean, amax = _lift(sum_rule), _lift(mean_rule), _lift(amax_rule)
+    exp = _lift(exp_rule)
+    log = _lift(log_rule)
+    tanh = _lift(tanh_rule)
+    sigmoid = _lift(sigmoid_rule)
+    relu = _lift(relu_rule)
+    abs = _lift(abs_rule)
+    clamp = _lift(clamp_rule)
+    sum = _lift(sum_rule)
+    mean = _lift(mean_rule)
+    amax = _lift(amax_rule)
     gather = _lift(gather_rule)
+
+
+# %% [markdown]
+r"""
+So are those that change a shape. To squeeze an axis or to add one is to
+reshape.
+"""
+
+
+# %% Changes of a variable's shape tags=["export"]
+class Variable(Variable):
     reshape = view = _lift(reshape_rule)
     expand = _lift(expand_rule)
-    transpose, permute = _lift(transpose_rule), _lift(permute_rule)
+    transpose = _lift(transpose_rule)
+    permute = _lift(permute_rule)
 
     def unsqueeze(self, dim: int) -> Self:
         """A new axis of size 1."""

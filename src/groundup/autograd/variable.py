@@ -140,14 +140,22 @@ class Variable:
     __pow__ = _lift(pow_rule)
     __getitem__ = _lift(index_rule)
 
-    exp, log = _lift(exp_rule), _lift(log_rule)
-    tanh, sigmoid = _lift(tanh_rule), _lift(sigmoid_rule)
-    relu, abs, clamp = _lift(relu_rule), _lift(abs_rule), _lift(clamp_rule)
-    sum, mean, amax = _lift(sum_rule), _lift(mean_rule), _lift(amax_rule)
+    exp = _lift(exp_rule)
+    log = _lift(log_rule)
+    tanh = _lift(tanh_rule)
+    sigmoid = _lift(sigmoid_rule)
+    relu = _lift(relu_rule)
+    abs = _lift(abs_rule)
+    clamp = _lift(clamp_rule)
+    sum = _lift(sum_rule)
+    mean = _lift(mean_rule)
+    amax = _lift(amax_rule)
     gather = _lift(gather_rule)
+
     reshape = view = _lift(reshape_rule)
     expand = _lift(expand_rule)
-    transpose, permute = _lift(transpose_rule), _lift(permute_rule)
+    transpose = _lift(transpose_rule)
+    permute = _lift(permute_rule)
 
     def unsqueeze(self, dim: int) -> Self:
         """A new axis of size 1."""

@@ -192,15 +192,6 @@ SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST)}
 
 # %% [markdown]
 r"""
-Both sets have files of the same names and sizes. Only the bytes tell one from
-the other, and no checksum of the one is also one of the other:
-"""
-
-# %%
-set(MNIST.sha256) & set(FASHION_MNIST.sha256)
-
-# %% [markdown]
-r"""
 Three kinds of place mean three ways to read: a plain file, a compressed file,
 an address. The package `pooch` fetches an address, and tries again when the
 line drops. It is imported only when needed, so that importing our module stays
@@ -250,14 +241,6 @@ def _save(data: bytes, path: Path) -> None:
     unfinished.write_bytes(data)
     unfinished.replace(path)
 
-
-# %%
-with tempfile.TemporaryDirectory() as folder:
-    path = Path(folder, "a_new_folder", "digits.gz")
-    _save(gzip.compress(b"all or nothing"), path)
-    found = [file.name for file in path.parent.iterdir()]
-    data = _decompress(str(path))
-found, data
 
 # %% [markdown]
 r"""

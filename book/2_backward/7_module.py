@@ -1,4 +1,4 @@
-# %% [markdown] module="nn.module"
+# %% [markdown] module="nn.module" starred=true
 r"""
 # Module, finished
 
@@ -96,9 +96,21 @@ class Module(Module):
         return self._kinds.get(name)
 
     def _held(self, kind: str) -> Iterator[tuple[str, Any]]:
-        for name, value in vars(self).items():
-            if value is not None and self._kind(name) == kind:
+        held, types = vars(self), _types(kind)
+        if kind == "buffer":  # known by its note alone
+            own = [name for name in self._kinds if self._kind(name) == kind]
+            held = {name: held.get(name) for name in own}
+        for name, value in held.items():
+            if isinstance(value, types):
                 yield name, value
+
+
+def _types(kind: str) -> type | tuple[type, ...]:
+    return {
+        "parameter": torch.nn.Parameter,
+        "child module": (Module, torch.nn.Module),
+        "buffer": Tensor,
+    }[kind]
 
 
 # %%
@@ -135,12 +147,7 @@ class Module(Module):
 
 
 def _check_kind(name: str, value: object, kind: str) -> None:
-    kinds = {
-        "parameter": torch.nn.Parameter,
-        "child module": (Module, torch.nn.Module),
-        "buffer": Tensor,
-    }
-    if value is not None and not isinstance(value, kinds[kind]):
+    if value is not None and not isinstance(value, _types(kind)):
         given = type(value).__name__
         raise TypeError(f"cannot assign {given} as {kind} {name!r}")
 
@@ -157,8 +164,7 @@ path could not reach.
 class Module(Module):
     def _register(self, name: str, value: object, kind: str) -> None:
         if "." in name or not name:
-            message = f'a name is not empty and holds no ".", got {name!r}'
-            raise KeyError(message)
+            raise KeyError(f'a name is empty or holds a ".": {name!r}')
         if self._kind(name) != kind and hasattr(self, name):
             raise KeyError(f"attribute {name!r} already exists")
         _check_kind(name, value, kind)
@@ -286,17 +292,16 @@ def _held_by(module: "Module", kind: str) -> Iterator[tuple[str, Any]]:
     return own(recurse=False, remove_duplicate=False)
 
 
-class Module(Module):
-    def _held_below(
-        self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool
-    ) -> Iterator[tuple[str, Any]]:
-        tree = self.named_modules(None, prefix, remove_duplicate)
-        seen = set()
-        for path, module in tree if recurse else [(prefix, self)]:
-            for name, value in _held_by(module, kind):
-                if not (remove_duplicate and value in seen):
-                    seen.add(value)
-                    yield f"{path}.{name}" if path else name, value
+def _held_below(
+    module: "Module", kind: str, prefix: str, recurse: bool, once: bool
+) -> Iterator[tuple[str, Any]]:
+    tree = module.named_modules(None, prefix, once)
+    seen = set()
+    for path, each in tree if recurse else [(prefix, module)]:
+        for name, value in _held_by(each, kind):
+            if not (once and value in seen):
+                seen.add(value)
+                yield f"{path}.{name}" if path else name, value
 
 
 # %% [markdown]
@@ -314,7 +319,7 @@ class Module(Module):
         remove_duplicate: bool = True,
     ) -> Iterator[tuple[str, Parameter]]:
         """Dotted names and parameters, each parameter once."""
-        return self._held_below("parameter", prefix, recurse, remove_duplicate)
+        return _held_below(self, "parameter", prefix, recurse, remove_duplicate)
 
     def named_buffers(
         self,
@@ -323,7 +328,7 @@ class Module(Module):
         remove_duplicate: bool = True,
     ) -> Iterator[tuple[str, Tensor]]:
         """Dotted names and buffers, each buffer once."""
-        return self._held_below("buffer", prefix, recurse, remove_duplicate)
+        return _held_below(self, "buffer", prefix, recurse, remove_duplicate)
 
 
 # %% [markdown]
@@ -375,19 +380,20 @@ class Module(Module):
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted name."""
-        return self._get(target, "parameter")
+        return _get(self, target, "parameter")
 
     def get_buffer(self, target: str) -> Tensor:
         """The buffer at a dotted name."""
-        return self._get(target, "buffer")
+        return _get(self, target, "buffer")
 
-    def _get(self, target: str, kind: str) -> Any:
-        path, _, name = target.rpartition(".")
-        held = dict(_held_by(self.get_submodule(path), kind))
-        if name not in held:
-            message = f"{target!r} is not one of the {kind}s {list(held)}"
-            raise AttributeError(message)
-        return held[name]
+
+def _get(module: Module, target: str, kind: str) -> Any:
+    path, _, name = target.rpartition(".")
+    held = dict(_held_by(module.get_submodule(path), kind))
+    if name not in held:
+        message = f"{target!r} is not one of the {kind}s {list(held)}"
+        raise AttributeError(message)
+    return held[name]
 
 
 # %%
@@ -468,7 +474,7 @@ class Module(Module):
             name = type(self).__name__
             first = f"Error(s) in loading state_dict for {name}:"
             raise RuntimeError("\n\t".join([first, *errors]))
-        self._load(state_dict, "", assign)
+        _load(self, state_dict, assign)
         return LoadedKeys(missing, unexpected)
 
 
@@ -523,33 +529,28 @@ than to copy.
 
 
 # %% Copying tags=["export"]
-class Module(Module):
-    def _load(self, state: Mapping, prefix: str, assign: bool) -> None:
-        for name, old in list(self._saved()):
-            if prefix + name in state:
-                self._load_one(name, old, state[prefix + name], assign)
-        for name, child in self._held("child module"):
-            path = f"{prefix}{name}."
-            if isinstance(child, Module):
-                child._load(state, path, assign)
-            else:
-                below = [key for key in state if key.startswith(path)]
-                share = {key.removeprefix(path): state[key] for key in below}
-                child.load_state_dict(share, strict=False, assign=assign)
-
-    def _load_one(
-        self, name: str, old: Tensor, value: Tensor, assign: bool
-    ) -> None:
-        if not assign:
+def _load(module: Module, state: Mapping, assign: bool) -> None:
+    if not isinstance(module, Module):
+        module.load_state_dict(state, strict=False, assign=assign)
+        return
+    for name, old in list(module._saved()):
+        if name in state and assign:
+            setattr(module, name, _like(old, state[name]))
+        elif name in state:
             with torch.no_grad():
-                old.copy_(value)
-            return
-        if isinstance(old, torch.nn.Parameter):
-            if isinstance(value, torch.nn.Parameter):
-                value.requires_grad_(old.requires_grad)
-            else:
-                value = Parameter(value, old.requires_grad)
-        setattr(self, name, value)
+                old.copy_(state[name])
+    for name, child in module._held("child module"):
+        below = [key for key in state if key.startswith(f"{name}.")]
+        share = {key.removeprefix(f"{name}."): state[key] for key in below}
+        _load(child, share, assign)
+
+
+def _like(old: Tensor, value: Tensor) -> Tensor:
+    if not isinstance(old, torch.nn.Parameter):
+        return value
+    if isinstance(value, torch.nn.Parameter):
+        return value.requires_grad_(old.requires_grad)
+    return Parameter(value, old.requires_grad)
 
 
 # %% Left out tags=["export"]
@@ -586,26 +587,23 @@ replaced; then a shared one stays shared. Torch's modules move themselves.
 
 
 # %% Exchanging what is inside tags=["export"]
-class Module(Module):
-    def _convert(
-        self,
-        fn: Callable[[Tensor], Tensor],
-        theirs: Callable[[torch.nn.Module], Any],
-        made: dict | None = None,
-    ) -> Self:
-        made = {} if made is None else made  # a shared one stays shared
-        for child in self.children():
-            if isinstance(child, Module):
-                child._convert(fn, theirs, made)
-            else:
-                theirs(child)
-        for name, param in list(self._held("parameter")):
-            if param not in made:
-                made[param] = _converted(param, fn)
-            setattr(self, name, made[param])
-        for name, buffer in list(self._held("buffer")):
-            setattr(self, name, fn(buffer))
-        return self
+def _convert(
+    module: Module,
+    fn: Callable[[Tensor], Tensor],
+    theirs: Callable[[torch.nn.Module], Any],
+    made: dict,
+) -> Module:
+    if not isinstance(module, Module):
+        return theirs(module)
+    for child in module.children():
+        _convert(child, fn, theirs, made)
+    for name, param in list(module._held("parameter")):
+        if param not in made:
+            made[param] = _converted(param, fn)
+        setattr(module, name, made[param])
+    for name, buffer in list(module._held("buffer")):
+        setattr(module, name, fn(buffer))
+    return module
 
 
 # %% [markdown]
@@ -630,13 +628,34 @@ def _converted(param: Parameter, fn: Callable[[Tensor], Tensor]) -> Parameter:
 # %%
 scale = example().first
 weight = scale.weight
-scale._convert(lambda tensor: tensor.double(), theirs=len)
+_convert(scale, lambda tensor: tensor.double(), theirs=len, made={})
 scale.weight is weight, weight.dtype, scale.mean.dtype
 
 # %% [markdown]
 r"""
 `to` takes a device, a type, or a tensor that has both, in any order, as torch's
-does. Integers, such as a count of batches, keep their type.
+does. What was meant by position is said by keyword first.
+"""
+
+
+# %% What was meant tags=["export"]
+def _meant(target: Iterable) -> dict[str, Any]:
+    where = {}
+    for item in target:
+        if isinstance(item, Tensor):
+            where |= {"device": item.device, "dtype": item.dtype}
+        elif isinstance(item, torch.dtype):
+            where["dtype"] = item
+        elif isinstance(item, bool):
+            where["non_blocking"] = item
+        else:
+            where["device"] = item
+    return where
+
+
+# %% [markdown]
+r"""
+Integers, such as a count of batches, keep their type.
 """
 
 
@@ -651,26 +670,19 @@ class Module(Module):
         memory_format: torch.memory_format | None = None,
     ) -> Self:
         """Move to a device, a floating-point type, or those of a tensor."""
-        for item in target:
-            if isinstance(item, Tensor):
-                device, dtype = item.device, item.dtype
-            elif isinstance(item, torch.dtype):
-                dtype = item
-            elif isinstance(item, bool):
-                non_blocking = item
-            else:
-                device = item
+        where = {"device": device, "dtype": dtype, "non_blocking": non_blocking}
+        where |= _meant(target)
+        dtype = where["dtype"]
         if dtype and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError(f"a module cannot be of the type {dtype}")
         layout = {"memory_format": memory_format} if memory_format else {}
 
         def move(tensor: Tensor) -> Tensor:
-            kind = dtype if _has_gradient(tensor) else None
+            own = {} if _has_gradient(tensor) else {"dtype": None}
             axes = layout if tensor.dim() in (4, 5) else {}
-            return tensor.to(device, kind, non_blocking, **axes)
+            return tensor.to(**where | own | axes)
 
-        same = {"device": device, "dtype": dtype, "non_blocking": non_blocking}
-        return self._convert(move, methodcaller("to", **same, **layout))
+        return _convert(self, move, methodcaller("to", **where | layout), {})
 
 
 # %% [markdown]
@@ -703,29 +715,30 @@ of ours and one of torch's all have a method of that name.
 
 # %% Types tags=["export"]
 class Module(Module):
-    def _cast(self, method: str) -> Self:
-        call = methodcaller(method)
-
-        def cast(tensor: Tensor) -> Tensor:
-            return call(tensor) if tensor.is_floating_point() else tensor
-
-        return self._convert(cast, call)
-
     def float(self) -> Self:
         """Convert to float32."""
-        return self._cast("float")
+        return _cast(self, "float")
 
     def double(self) -> Self:
         """Convert to float64."""
-        return self._cast("double")
+        return _cast(self, "double")
 
     def half(self) -> Self:
         """Convert to float16."""
-        return self._cast("half")
+        return _cast(self, "half")
 
     def bfloat16(self) -> Self:
         """Convert to bfloat16."""
-        return self._cast("bfloat16")
+        return _cast(self, "bfloat16")
+
+
+def _cast(module: Module, method: str) -> Module:
+    call = methodcaller(method)
+
+    def cast(tensor: Tensor) -> Tensor:
+        return call(tensor) if tensor.is_floating_point() else tensor
+
+    return _convert(module, cast, call, {})
 
 
 # %%
@@ -886,21 +899,22 @@ The call is written again. Without hooks it costs one test more than before.
 class Module(Module):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._pre_hooks or self._hooks:
-            return self._call_with_hooks(args, kwargs)
+            return _call_with_hooks(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
-    def _call_with_hooks(self, args: tuple, kwargs: dict) -> Any:
-        for hook, with_kwargs in tuple(self._pre_hooks.values()):
-            if with_kwargs:
-                args, kwargs = hook(self, args, kwargs) or (args, kwargs)
-            elif (changed := hook(self, args)) is not None:
-                args = changed if isinstance(changed, tuple) else (changed,)
-        output = self.forward(*args, **kwargs)
-        for hook, with_kwargs in tuple(self._hooks.values()):
-            given = (args, kwargs, output) if with_kwargs else (args, output)
-            changed = hook(self, *given)
-            output = output if changed is None else changed
-        return output
+
+def _call_with_hooks(module: Module, args: tuple, kwargs: dict) -> Any:
+    for hook, with_kwargs in tuple(module._pre_hooks.values()):
+        if with_kwargs:
+            args, kwargs = hook(module, args, kwargs) or (args, kwargs)
+        elif (changed := hook(module, args)) is not None:
+            args = changed if isinstance(changed, tuple) else (changed,)
+    output = module.forward(*args, **kwargs)
+    for hook, with_kwargs in tuple(module._hooks.values()):
+        given = (args, kwargs, output) if with_kwargs else (args, output)
+        changed = hook(module, *given)
+        output = output if changed is None else changed
+    return output
 
 
 # %%
@@ -1043,7 +1057,7 @@ class _Indexed(Module):
         return sum(1 for _ in self)
 
     def __iter__(self) -> Iterator[Module]:
-        return (child for _, child in self._held("child module"))
+        return iter([child for _, child in self._held("child module")])
 
     def __getitem__(self, index: int | slice) -> Any:
         found = list(self._held("child module"))[index]

@@ -385,7 +385,7 @@ class Module(Module):
 # %%
 outer = Module()
 outer.first, outer.second = Module(), Module()
-outer.first.inner = Module()
+outer.first.third = Module()
 outer
 
 # %% [markdown]

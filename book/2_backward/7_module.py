@@ -65,9 +65,7 @@ class Module:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; every subclass defines it."""
-        name = type(self).__name__
-        message = f'Module [{name}] is missing the "forward" function'
-        raise NotImplementedError(message)
+        raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
 
 # %% [markdown]
@@ -115,7 +113,7 @@ def _types(kind: str) -> type | tuple[type, ...]:
 
 # %%
 pair = Module()
-pair.weight, pair.inner = Parameter(torch.ones(2)), Module()
+pair.weight, pair.below = Parameter(torch.ones(2)), Module()
 pair.scratch = torch.zeros(2)
 {kind: dict(pair._held(kind)) for kind in ("parameter", "child module")}
 
@@ -201,12 +199,12 @@ def error_of(call: Callable[[], object]) -> str:
 pair = Module()
 pair.register_buffer("mean", torch.zeros(2))
 pair.register_parameter("bias", None)
-pair.inner = Module()
+pair.below = Module()
 [
     error_of(lambda: setattr(pair, "mean", 0.5)),
     error_of(lambda: setattr(pair, "bias", torch.ones(2))),
-    error_of(lambda: setattr(pair, "inner", len)),
-    error_of(lambda: pair.register_buffer("inner", torch.ones(2))),
+    error_of(lambda: setattr(pair, "below", len)),
+    error_of(lambda: pair.register_buffer("below", torch.ones(2))),
 ]
 
 # %% [markdown]
@@ -216,7 +214,7 @@ is saved and one that is not, a child held twice, and a layer of torch's.
 """
 
 
-# %%
+# %% tags=["reference"]
 def example() -> Module:
     torch.manual_seed(0)
     tree, scale = Module(), Module()
@@ -553,7 +551,7 @@ def _like(old: Tensor, value: Tensor) -> Tensor:
     return Parameter(value, old.requires_grad)
 
 
-# %% Left out tags=["export"]
+# %% Left out tags=["export", "internal"]
 class LoadedKeys(NamedTuple):
     """What `load_state_dict(strict=False)` left out, on either side."""
 
@@ -770,8 +768,7 @@ class Module(Module):
     def train(self, mode: bool = True) -> Self:
         """Set `training` here and below."""
         if not isinstance(mode, bool):
-            message = f"training mode is expected to be boolean, got {mode}"
-            raise ValueError(message)
+            raise ValueError(f"a mode is True or False, got {mode}")
         self.training = mode
         for child in self.children():
             child.train(mode)
@@ -1086,7 +1083,7 @@ class _Indexed(_Indexed):
 
 
 # %%
-held = _Indexed().extend([Linear(1, 1), torch.nn.Tanh()])
+held = _Indexed().extend([Linear(1, 2), Linear(2, 1)])
 held[1], len(held), error_of(lambda: held.append(len))
 
 # %% [markdown]
@@ -1162,8 +1159,8 @@ class Sequential(_Indexed):
 
 
 # %%
-two = Sequential(Linear(2, 3), torch.nn.Tanh())
-two.insert(1, Linear(3, 1))(torch.ones(2)).shape
+two = Sequential({"first": Linear(2, 3), "last": Linear(1, 2)})
+two.insert(1, Linear(3, 1)), two(torch.ones(2)).shape
 
 # %% [markdown]
 r"""
@@ -1203,7 +1200,7 @@ def _sequential(other: object) -> Sequential:
     return other
 
 
-# %%
+# %% tags=["reference"]
 layer = Linear(2, 2)
 deep = Sequential(layer) * 3 + Sequential(torch.nn.ReLU())
 assert_close(deep[:-1](torch.ones(2)), layer(layer(layer(torch.ones(2)))))
@@ -1334,7 +1331,6 @@ r"""
 | --- | --- | --- |
 | `Module` | `nn.module` | holds, finds, saves, loads, moves and calls the parts of a model |
 | `Handle` | `nn.module` | takes a hook off |
-| `LoadedKeys` | `nn.module` | what a lenient loading left out |
 | `Linear` | `nn.linear` | the layer, with torch's numbers |
 | `Sequential`, `ModuleList` | `nn.container` | modules in order: called, or only held |
 | `ReLU` | `nn.activation` | the activation, as a module |

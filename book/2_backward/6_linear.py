@@ -156,8 +156,18 @@ type(weight), type(weight * 2), weight.requires_grad
 
 # %% [markdown]
 r"""
-A copy would lose the label, and so would a pickle, by which a parameter travels
-to another process. Both are told how to make one again.
+Torch refuses to deep-copy a type that it does not know. A pickle, by which a
+parameter travels to another process, it reads back as the result of an
+operation, and what is not a leaf of the graph gets no gradient:
+"""
+
+# %%
+pickle.loads(pickle.dumps(weight)).is_leaf
+
+# %% [markdown]
+r"""
+So both are told how to make a parameter again. What somebody has pinned to it,
+such as a mark that an optimiser reads, goes with the pickle.
 """
 
 
@@ -182,17 +192,11 @@ def _rebuild(
     return param
 
 
-# %% [markdown]
-r"""
-What somebody has pinned to a parameter, such as a mark that an optimiser reads,
-goes with the pickle.
-"""
-
 # %%
 weight = Parameter(torch.ones(2, 3))
 weight.decays = False
 read = pickle.loads(pickle.dumps(weight))
-type(copy.deepcopy(weight)), type(read), read.decays
+type(copy.deepcopy(weight)), type(read), read.is_leaf, read.decays
 
 # %% [markdown]
 r"""
@@ -482,8 +486,9 @@ class Linear(Linear):
         return linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
+        n, m = self.in_features, self.out_features
         bias = self.bias is not None
-        return f"{self.in_features}, {self.out_features}, bias={bias}"
+        return f"in_features={n}, out_features={m}, bias={bias}"
 
 
 # %% The four tests again
@@ -698,7 +703,7 @@ assert_equal(torch.nn.Linear(784, 10).weight.detach(), ours.weight.detach())
 
 # %% [markdown]
 r"""
-A hundred lines have taken us here. What use has asked of a module since is
+Some hundred lines have taken us here. What use has asked of a module since is
 more of the same: tensors that are saved but not trained, loading what was
 saved, moving to a device, functions that listen in. The next chapter,
 {doc}`/2_backward/7_module`, finishes it, and with it `Linear` and `Sequential`;
@@ -773,7 +778,10 @@ class Mended(Module):
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         self.in_features = in_features
         self.weight = Parameter(torch.ones(out_features, in_features))
-        self.bias = Parameter(torch.zeros(out_features)) if bias else None
+        if bias:
+            self.bias = Parameter(torch.zeros(out_features))
+        else:
+            self.register_parameter("bias", None)
 
     def forward(self, input: Tensor) -> Tensor:
         if input.shape[-1] != self.in_features:
@@ -817,11 +825,12 @@ class Once(Sequential):
         return list({id(param): param for _, param in named}.values())
 
 
-first, last = Linear(4, 4), Linear(4, 4)
+first, last = Linear(784, 784), Linear(784, 784)
 last.weight = first.weight
-# twice: the second step finds no gradient, and `None` cannot be subtracted
-assert_equal(len(Sequential(first, last).parameters()), 4)
-assert_equal(len(Once(first, last).parameters()), 3)
+tied, once = Sequential(first, last), Once(first, last)
+assert_equal([len(net.parameters()) for net in (tied, once)], [4, 3])
+# listed twice, so the second step finds no gradient to subtract
+assert "NoneType" in error_of(lambda: train(tied, tied.parameters()))
 
 # %% [markdown]
 r"""

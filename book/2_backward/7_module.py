@@ -3,8 +3,8 @@ r"""
 # Module, finished
 
 This chapter finishes what {doc}`/2_backward/6_linear` began: the `Module` of
-the library, to the corners of torch's. You may go on without it; nothing later
-needs more of it than a call, `parameters()` and `print`.
+the library, to the corners of torch's. You may go on without it: a chapter that
+uses more than a call and `parameters()` says what it uses.
 
 **What has use asked of a module, since it could find its parameters?** Tensors
 that are saved but not trained. A weight that two places share and that counts
@@ -115,7 +115,7 @@ def _types(kind: str) -> type | tuple[type, ...]:
 pair = Module()
 pair.weight, pair.below = Parameter(torch.ones(2)), Module()
 pair.scratch = torch.zeros(2)
-{kind: dict(pair._held(kind)) for kind in ("parameter", "child module")}
+{kind: list(dict(pair._held(kind))) for kind in ("parameter", "child module")}
 
 # %% [markdown]
 r"""
@@ -166,8 +166,9 @@ class Module(Module):
         if self._kind(name) != kind and hasattr(self, name):
             raise KeyError(f"attribute {name!r} already exists")
         _check_kind(name, value, kind)
-        self._kinds = {**self._kinds, name: kind}
         setattr(self, name, value)
+        if self._kind(name) != kind:  # the value does not tell
+            self._kinds = {**self._kinds, name: kind}
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Hold a parameter, or None: a parameter that is known to be absent."""
@@ -226,7 +227,7 @@ def example() -> Module:
     return tree
 
 
-vars(example())
+list(vars(example()))
 
 # %% [markdown]
 r"""
@@ -478,9 +479,10 @@ class Module(Module):
 
 # %% [markdown]
 r"""
-Three things can be wrong with a value, apart from its shape: it is no tensor,
-it lies on the `meta` device and has no numbers to copy, or it is to be kept as
-a parameter and is of a type that cannot be trained.
+Four things can be wrong with a value, apart from its shape: it is no tensor, it
+is stored otherwise, as a sparse one is, it lies on the `meta` device and has no
+numbers to copy, or it is to be kept as a parameter and is of a type that cannot
+be trained.
 """
 
 
@@ -498,6 +500,8 @@ def _misfits(own: Mapping, given: Mapping, assign: bool) -> Iterator[str]:
                 f"size mismatch for {name}: {tuple(value.shape)} in the state "
                 f"dict, {tuple(tensor.shape)} in the module"
             )
+        elif not assign and value.layout != tensor.layout:
+            yield f"{name}: {value.layout} in the state dict"
         elif value.is_meta and not (assign or tensor.is_meta):
             yield f"{name}: on the meta device in the state dict, no numbers"
         elif assign and tensor.requires_grad and not _has_gradient(value):
@@ -520,9 +524,9 @@ list(_misfits(own, wrong, assign=False))
 
 # %% [markdown]
 r"""
-Now nothing can go wrong any more, and the numbers are copied, in the order of
-the listing. What was left out, if that was allowed, is returned. A module of torch's loads its own share: it may have more to do
-than to copy.
+After that the numbers are copied, in the order of the listing. What was left
+out, if that was allowed, is returned. A module of torch's loads its own share:
+it may have more to do than to copy.
 """
 
 
@@ -1069,16 +1073,14 @@ class _Indexed(Module):
 class _Indexed(_Indexed):
     def append(self, module: Module) -> Self:
         """Add a module at the end."""
-        name = str(len(self))
-        if name in vars(self):
-            raise KeyError(f"the next name, {name!r}, is taken")
-        self.register_module(name, module)
-        return self
+        return self.extend([module])
 
     def extend(self, modules: Iterable[Module]) -> Self:
         """Add modules at the end."""
-        for module in list(modules):
-            self.append(module)
+        for i, module in enumerate(list(modules), len(self)):
+            if str(i) in vars(self):
+                raise KeyError(f"the next name, '{i}', is taken")
+            self.register_module(str(i), module)
         return self
 
 

@@ -522,8 +522,9 @@ def test_a_value_that_is_no_tensor_is_refused_before_anything_changes(
     [
         (torch.ones(2, device="meta"), False),
         (torch.ones(2, dtype=torch.int64), True),
+        (torch.ones(2).to_sparse(), False),
     ],
-    ids=["without numbers", "without gradient"],
+    ids=["without numbers", "without gradient", "stored otherwise"],
 )
 def test_a_tensor_that_cannot_be_loaded_changes_nothing(both, given, assign):
     ours, _ = both

@@ -38,4 +38,5 @@ def test_what_is_pinned_to_a_parameter_goes_with_its_pickle(kind):
     read = pickle.loads(pickle.dumps(param))
     assert type(read) is kind and not read.requires_grad
     assert read.decays is False and read.note.eq(0).all()
+    assert pickle.loads(pickle.dumps(kind(torch.ones(2)))).is_leaf
     assert vars(pickle.loads(pickle.dumps(kind(torch.ones(1))))) == {}

@@ -31,16 +31,14 @@ class _Indexed(Module):
 
     def append(self, module: Module) -> Self:
         """Add a module at the end."""
-        name = str(len(self))
-        if name in vars(self):
-            raise KeyError(f"the next name, {name!r}, is taken")
-        self.register_module(name, module)
-        return self
+        return self.extend([module])
 
     def extend(self, modules: Iterable[Module]) -> Self:
         """Add modules at the end."""
-        for module in list(modules):
-            self.append(module)
+        for i, module in enumerate(list(modules), len(self)):
+            if str(i) in vars(self):
+                raise KeyError(f"the next name, '{i}', is taken")
+            self.register_module(str(i), module)
         return self
 
     def __delitem__(self, index: int | slice) -> None:

@@ -70,8 +70,9 @@ class Module:
         if self._kind(name) != kind and hasattr(self, name):
             raise KeyError(f"attribute {name!r} already exists")
         _check_kind(name, value, kind)
-        self._kinds = {**self._kinds, name: kind}
         setattr(self, name, value)
+        if self._kind(name) != kind:  # the value does not tell
+            self._kinds = {**self._kinds, name: kind}
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Hold a parameter, or None: a parameter that is known to be absent."""
@@ -399,6 +400,8 @@ def _misfits(own: Mapping, given: Mapping, assign: bool) -> Iterator[str]:
                 f"size mismatch for {name}: {tuple(value.shape)} in the state "
                 f"dict, {tuple(tensor.shape)} in the module"
             )
+        elif not assign and value.layout != tensor.layout:
+            yield f"{name}: {value.layout} in the state dict"
         elif value.is_meta and not (assign or tensor.is_meta):
             yield f"{name}: on the meta device in the state dict, no numbers"
         elif assign and tensor.requires_grad and not _has_gradient(value):

@@ -104,11 +104,9 @@ class Module(Module):
 
 
 def _types(kind: str) -> type | tuple[type, ...]:
-    return {
-        "parameter": torch.nn.Parameter,
-        "child module": (Module, torch.nn.Module),
-        "buffer": Tensor,
-    }[kind]
+    if kind == "child module":
+        return Module, torch.nn.Module
+    return torch.nn.Parameter if kind == "parameter" else Tensor
 
 
 # %%

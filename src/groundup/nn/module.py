@@ -345,11 +345,9 @@ class Module:
 
 
 def _types(kind: str) -> type | tuple[type, ...]:
-    return {
-        "parameter": torch.nn.Parameter,
-        "child module": (Module, torch.nn.Module),
-        "buffer": Tensor,
-    }[kind]
+    if kind == "child module":
+        return Module, torch.nn.Module
+    return torch.nn.Parameter if kind == "parameter" else Tensor
 
 
 def _check_kind(name: str, value: object, kind: str) -> None:

@@ -1,149 +1,15 @@
-"""Tagged cells -> the modules of ``src/groundup/``.
-
-    python -m _config.extract [--check] [--through PART]
-
-Source is located with ast and sliced from the chapter, so that comments and
-strings survive; ruff finds out which imports a module needs, and formats.
-All files are written or none; a mistake in the book leaves them as they were.
-"""
+"""The command ``python -m _config.extract [--check] [--through PART]``."""
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
-from filelock import FileLock
-
-from _config.assemble import (
-    HEADER,
-    cycles,
-    module_text,
-    package_texts,
-    ruff_format,
-)
-from _config.chapters import (
-    BOOK,
-    SRC,
-    ChapterError,
-    chapter_paths,
-    read_chapter,
-    shown,
-)
-from _config.modules import PACKAGE, collect
-from _config.needs import analyse
-from _config.refusals import refusals
-
-
-def extract(
-    book: Path = BOOK,
-    src: Path = SRC,
-    through: str | None = None,
-    check: bool = False,
-) -> list[Path]:
-    """Bring the library up to date; the files that changed, or would.
-
-    Raises an ExceptionGroup of every ChapterError in the book.
-    """
-    files = library(book, through)
-    root = src / PACKAGE
-    if check:
-        return changes(files, root)
-    lock = src.parent / "_build" / f"{src.name}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
-        changed = changes(files, root)
-        write(changed, files, root)
-    return changed
-
-
-def library(book: Path = BOOK, through: str | None = None) -> dict[str, bytes]:
-    """The library's files, by their path in the package.
-
-    The whole book is read, to know what comes later; mistakes count, and
-    modules are made, up to ``through``.
-    """
-    paths = chapter_paths(book)
-    if not paths:
-        raise ValueError(f"no chapters in {book}")
-    kept = up_to(paths, through)
-    chapters, errors = [], []
-    for path in paths:
-        try:
-            chapters.append(read_chapter(path, book))
-        except ChapterError as error:
-            errors.append(error)
-    modules, mistakes = collect(chapters)
-    errors += [*mistakes, *refusals(chapters, modules)]
-    modules = {
-        name: module
-        for name, module in modules.items()
-        if module.chapter.path in kept and module.parses
-    }
-    needed, mistakes = analyse(modules)
-    errors += [*mistakes, *cycles(modules, needed)]
-    refuse([error for error in errors if error.path in kept])
-    texts = {
-        m.name.replace(".", "/") + ".py": module_text(m, needed[m.name])
-        for m in modules.values()
-    }
-    return ruff_format(texts | package_texts(modules))
-
-
-def up_to(paths: list[Path], through: str | None) -> list[Path]:
-    """Chapters up to ``1_pixels``, for short ``1``, or ``1_pixels/1_zero``."""
-    if through is None:
-        return paths
-    wanted = through.rstrip("/").removesuffix(".py")
-    parts = [path.parent.name for path in paths]
-    for i in reversed(range(len(paths))):
-        name = f"{parts[i]}/{paths[i].stem}"
-        if wanted in (name, parts[i], parts[i].split("_")[0]):
-            return paths[: i + 1]
-    known = ", ".join(dict.fromkeys(parts))
-    raise ValueError(f"no part or chapter {through!r} (parts: {known})")
-
-
-def refuse(errors: list[ChapterError]) -> None:
-    if errors:
-        unique = {str(error): error for error in errors}.values()
-        ordered = sorted(unique, key=lambda e: (e.path, e.line, e.message))
-        raise ExceptionGroup("the book is refused", ordered)
-
-
-def changes(files: dict[str, bytes], root: Path) -> list[Path]:
-    """The files to write or delete; refuses to touch what is not extracted."""
-    found = {path: path.read_bytes() for path in root.rglob("*.py")}
-    foreign = [p for p in found if not found[p].startswith(HEADER.encode())]
-    message = "not extracted from a chapter: move it elsewhere, or delete it"
-    refuse([ChapterError(path, 1, message) for path in foreign])
-    wanted = {root / name: text for name, text in files.items()}
-    return sorted(p for p in wanted | found if wanted.get(p) != found.get(p))
-
-
-def write(changed: list[Path], files: dict[str, bytes], root: Path) -> None:
-    """Replace, and delete what no chapter exports any more."""
-    fresh = {}
-    try:
-        for path in changed:
-            text = files.get(path.relative_to(root).as_posix())
-            if text is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                fresh[path] = path.with_name(f".{path.name}.new")
-                fresh[path].write_bytes(text)
-        for path, new in fresh.items():
-            new.replace(path)
-    finally:
-        for new in fresh.values():
-            new.unlink(missing_ok=True)
-    gone = [path for path in changed if path not in fresh]
-    for path in gone:
-        path.unlink()
-    for folder in sorted({path.parent for path in gone}, reverse=True):
-        if all(path.name == "__pycache__" for path in folder.iterdir()):
-            shutil.rmtree(folder)
+from _config.chapters.files import BOOK, SRC, ChapterError, shown
+from _config.library.extraction import extract
 
 
 def main() -> None:
+    """Extract, and print the files that changed or what is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m _config.extract",
         description="Extract the library from the book.",

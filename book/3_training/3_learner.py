@@ -119,7 +119,8 @@ class Learner:
             getattr(callback, event)(self)
 
     def fit(self) -> None:
-        for self.input, self.target in self.train:
+        for batch in self.train:
+            self.input, self.target = batch
             self.loss = cross_entropy(self.model(self.input), self.target)
             self.call("after_loss")
             self.loss.backward()
@@ -302,7 +303,7 @@ class Callback:
                 )
 
     def state_dict(self) -> dict[str, Any]:
-        """For checkpoints: tensors, numbers, text in lists, tuples and dicts."""
+        """For checkpoints: tensors, numbers, text; lists, tuples, dicts."""
         return {}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -573,12 +574,10 @@ costs a walk over an empty list.
 
 # %% Who listens tags=["export"]
 class Learner(Learner):
-    _handlers: Mapping[str, Sequence[Callable]]
-
     def _resolve(self, callbacks: Sequence[Callback]) -> None:
         """Find each event's handlers, in order."""
         self.active = sorted(callbacks, key=lambda each: each.order)
-        self._handlers = {
+        self._handlers: Mapping[str, Sequence[Callable]] = {
             event: [
                 handle
                 for callback in self.active
@@ -1823,7 +1822,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 # %% [markdown]
 r"""
-One bit of 160,000 bytes is turned over:
+One bit of a file is turned over:
 """
 
 # %%

@@ -21,6 +21,8 @@ def one_thread() -> Iterator[None]:
 def forks() -> ForkServerContext:
     """Makes processes by forking one that has imported what takes long."""
     context = multiprocessing.get_context("forkserver")
-    # torch.optim would import the first of them in each process anew
-    context.set_forkserver_preload(["torch._dynamo", "groundup.training"])
+    # the first two are imported when an optimizer and a bar are made
+    context.set_forkserver_preload(
+        ["torch._dynamo", "fastprogress.fastprogress", "groundup.training"]
+    )
     return context

@@ -18,6 +18,7 @@ import shown
 x = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
 batches = list(zip(x.split(6), (x.sum(1) > 0).long().split(6), strict=True))
 
+
 def shown_in_terminal(forks, stop: int) -> str:
     ours, theirs = pty.openpty()
     process = forks.Process(target=shown.show, args=(os.ttyname(theirs), stop))

@@ -2,10 +2,6 @@
 """The public names of groundup.training."""
 
 from groundup.training.annealing import Anneal as Anneal
-from groundup.training.annealing import LRFinder as LRFinder
-from groundup.training.annealing import OneCycle as OneCycle
-from groundup.training.annealing import Scheduler as Scheduler
-from groundup.training.annealing import find_lr as find_lr
 from groundup.training.annealing import progress_of as progress_of
 from groundup.training.callback import Callback as Callback
 from groundup.training.callback import Cancel as Cancel
@@ -23,6 +19,8 @@ from groundup.training.callbacks import FiniteLoss as FiniteLoss
 from groundup.training.checkpoint import Checkpoint as Checkpoint
 from groundup.training.learner import Learner as Learner
 from groundup.training.learner import default_callbacks as default_callbacks
+from groundup.training.lr_finder import LRFinder as LRFinder
+from groundup.training.lr_finder import find_lr as find_lr
 from groundup.training.metrics import Accuracy as Accuracy
 from groundup.training.metrics import EpochMetric as EpochMetric
 from groundup.training.metrics import Mean as Mean
@@ -32,3 +30,4 @@ from groundup.training.recorder import Recorder as Recorder
 from groundup.training.saving import CheckpointError as CheckpointError
 from groundup.training.saving import read_checkpoint as read_checkpoint
 from groundup.training.saving import write_checkpoint as write_checkpoint
+from groundup.training.scheduler import Scheduler as Scheduler

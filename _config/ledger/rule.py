@@ -15,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 
 from _config.chapters.parse import Cell, Chapter, ChapterError
-from _config.chapters.syntax import statements
 from _config.ledger.proofs import TESTS, Proof, read_proofs
 from _config.ledger.torch_names import kind, prefixes, spellings
 from _config.ledger.uses import Use, Walker, class_attributes
@@ -138,7 +137,7 @@ def read_chapter(
     library: dict[str, set[str]],
 ) -> None:
     """Check a chapter's cells in order; enter its classes in ``library``."""
-    nodes = {cell.line: statements(chapter, cell) for cell in chapter.code}
+    nodes = {cell.line: cell.sound for cell in chapter.code}
     ours = [cell for cell in chapter.code if "reference" not in cell.tags]
     own = [node for cell in ours for node in nodes[cell.line]]
     walker = Walker(class_attributes(own), library)

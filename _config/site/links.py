@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from _config.chapters.files import PACKAGE
 from _config.chapters.parse import Chapter
-from _config.library.modules import PACKAGE, Export
+from _config.library.modules import Export
 
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.GeneratorExp,
           ast.ListComp, ast.SetComp, ast.DictComp)  # fmt: skip

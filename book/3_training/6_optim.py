@@ -968,9 +968,10 @@ are stepped readably there.
 class SGD(SGD):
     def fits(self, param: Tensor, state: dict, group: dict) -> bool:
         """With momentum, from the second step on; on a CPU from 32 bits on."""
-        begun = group["momentum"] and state.get("momentum_buffer") is not None
+        if not group["momentum"] or state.get("momentum_buffer") is None:
+            return False
         stored = param.is_cuda or param.itemsize >= 4  # pytorch issue 191763
-        return bool(begun) and stored and super().fits(param, state, group)
+        return stored and super().fits(param, state, group)
 
     def fused_update(
         self, params: list[Tensor], states: list[dict], group: dict

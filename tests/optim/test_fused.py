@@ -1,6 +1,5 @@
 import pytest
 import torch
-from groundup.optim.steps import add_l2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +8,7 @@ from groundup.optim.adagrad import adagrad_step
 from groundup.optim.adam import adam_step
 from groundup.optim.fused import fits_kernel, lie_alike, wants_kernel
 from groundup.optim.sgd import sgd_step
+from groundup.optim.steps import add_l2
 from tests.optim.torch_samples import configurations
 
 rates = st.floats(1e-4, 1.0)

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from groundup.optim.steps import (
     add_l2,
     loaded,
@@ -8,7 +9,6 @@ from groundup.optim.steps import (
     real_views,
     root_plus,
 )
-
 from tests.optim.kinds import parameter
 
 

@@ -2,10 +2,6 @@
 """The public names of groundup.training."""
 
 from groundup.training.annealing import Anneal as Anneal
-from groundup.training.annealing import LRFinder as LRFinder
-from groundup.training.annealing import OneCycle as OneCycle
-from groundup.training.annealing import Scheduler as Scheduler
-from groundup.training.annealing import find_lr as find_lr
 from groundup.training.annealing import progress_of as progress_of
 from groundup.training.callback import EVENTS as EVENTS
 from groundup.training.callback import LEVELS as LEVELS
@@ -29,6 +25,8 @@ from groundup.training.file import read_checkpoint as read_checkpoint
 from groundup.training.file import write_checkpoint as write_checkpoint
 from groundup.training.file import write_file as write_file
 from groundup.training.learner import Learner as Learner
+from groundup.training.lr_finder import LRFinder as LRFinder
+from groundup.training.lr_finder import find_lr as find_lr
 from groundup.training.metrics import Accuracy as Accuracy
 from groundup.training.metrics import Mean as Mean
 from groundup.training.metrics import Metric as Metric
@@ -42,6 +40,7 @@ from groundup.training.progress import Progress as Progress
 from groundup.training.progress import default_callbacks as default_callbacks
 from groundup.training.progress import has_bars as has_bars
 from groundup.training.recorder import Recorder as Recorder
+from groundup.training.scheduler import Scheduler as Scheduler
 from groundup.training.state import CheckpointError as CheckpointError
 from groundup.training.state import all_random_states as all_random_states
 from groundup.training.state import batches_after as batches_after

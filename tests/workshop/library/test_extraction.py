@@ -685,6 +685,10 @@ AGREE = {
         "# %%\n[double := 1 for _ in ()]\n" + EXPORT + "A = double\n", 4,
         "'double' is that of line {2} here",
     ),
+    "later, in a function": (
+        EXPORT + 'def f() -> int:\n    """F."""\n    return double(1)\n'
+        + "# %%\ndef double(x): ...\n", 6, "but line {4}, which is, goes on",
+    ),
     "of another module": (
         '# %% tags=["export"] module="b"\n"""B."""\nB = 1\n# %%\nB = 2\n'
         + EXPORT + "C = B\n", 7, "'B' is that of line {5} here",

@@ -229,7 +229,7 @@ makes a tensor for the product first.
 ## Something to hold it
 
 A stepper serves one parameter. A model has many, and whoever trains it wants to
-say `step()`, not to carry dictionaries about. Ten lines are enough for that.
+say `step()`, not to carry dictionaries about. A few lines are enough for that.
 """
 
 

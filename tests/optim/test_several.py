@@ -9,10 +9,10 @@ from groundup.data import TensorLoader
 from groundup.optim import SGD, AdamW, CombinedOptimizer, Muon
 from groundup.optim.lr_scheduler import StepLR
 from groundup.training import (
+    Anneal,
     Callback,
     Checkpoint,
     Learner,
-    OneCycle,
     Recorder,
     find_lr,
 )
@@ -204,7 +204,7 @@ def test_schedules_and_the_search_for_a_rate_see_one_optimizer():
     find_lr(learn, n_steps=8)
     for name, value in learn.model.state_dict().items():
         assert torch.equal(value, before[name])
-    learn.fit(2, [OneCycle([0.02, 0.01])])
+    learn.fit(2, [Anneal.one_cycle([0.02, 0.01])])
     rates = [group["lr"] for group in learn.optimizer.param_groups]
     assert rates == [0.02, 0.01]
     scheduler = StepLR(learn.optimizer, 1, gamma=0.1)

@@ -15,7 +15,7 @@ from groundup.training.callback import (
 )
 from groundup.training.checkpoint import Checkpoint
 from groundup.training.learner import Learner
-from groundup.training.state import (
+from groundup.training.saving import (
     all_random_states,
     load_run_state,
     run_state,

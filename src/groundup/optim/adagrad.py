@@ -1,4 +1,4 @@
-# Extracted from book/3_training/6_optim.py; edit it there.
+# Extracted from book/3_training/8_optim.py; edit it there.
 """Adagrad: a rate for every parameter, from all gradients so far."""
 
 from collections.abc import Iterable

@@ -80,7 +80,7 @@ def network(seed: int = 0) -> Sequential:
     return Sequential(Linear(784, 50), ReLU(), Linear(50, 10))
 
 
-# %% Borrowed steps loans="torch.optim.SGD torch.optim.Adam" repaid="3_training/6_optim"
+# %% Borrowed steps loans="torch.optim.SGD torch.optim.Adam" repaid="3_training/8_optim"
 from torch.optim import SGD
 
 bare = network()
@@ -2512,5 +2512,5 @@ assert_equal(read_checkpoint(folder / "forged.safetensors")["step"], -1)
 # %% [markdown]
 r"""
 The learning rate has been a constant so far. What it should do over a training
-run is a question of its own: {doc}`/3_training/4_annealing`.
+run is a question of its own: {doc}`/3_training/5_annealing`.
 """

@@ -142,6 +142,8 @@ def test_what_a_class_of_the_chapter_defines_is_ours(book):
     uses = "def f(a, b):\n    a.backward(b.grad)\n    a @ b\n"
     assert book(IMPORTS + uses + LAYER) == []
     assert len(book(IMPORTS + uses)) == 3
+    layer = "class Layer:\n    backward, grad = 1, 2\n    __matmul__ = max\n"
+    assert book(IMPORTS + uses + layer) == []
 
 
 def test_a_tensor_has_torchs_method_even_if_a_class_of_ours_has_it(book):

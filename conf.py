@@ -16,9 +16,9 @@ extensions = [
     "sphinx_design",
     "sphinxcontrib.bibtex",
     "notfound.extension",
-    "_config.icons",
-    "_config.katex",
-    "_config.sphinx_ext",
+    "_config.site.icons",
+    "_config.site.katex",
+    "_config.site.sphinx_ext",
 ]
 
 # The public address, if there is one.
@@ -35,7 +35,7 @@ if html_baseurl:
 sitemap_url_scheme = "{link}"
 ogp_social_cards = {"enable": False}
 
-# Chapters: _config/sphinx_ext.py hands MyST-NB notebooks, outputs included.
+# Chapters: _config.site.sphinx_ext hands MyST-NB notebooks with outputs.
 nb_custom_formats = {".py": ["nbformat.reads", {"as_version": 4}]}
 nb_execution_mode = "off"
 nb_output_stderr = "remove"  # the executor reports it
@@ -81,7 +81,7 @@ html_theme_options = {
 html_copy_source = True
 html_show_sphinx = False
 html_last_updated_fmt = None
-templates_path = ["_config/theme/templates"]
-html_static_path = ["_config/theme/static"]
+templates_path = ["_config/site/theme/templates"]
+html_static_path = ["_config/site/theme/static"]
 html_css_files = ["groundup.css"]
 html_context = {"default_mode": "light"}  # with JavaScript off

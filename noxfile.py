@@ -73,8 +73,8 @@ def test(session: nox.Session) -> None:
     if session.posargs:
         return run(session, "-m", "pytest", *session.posargs)
     # apart, since Sphinx and IPython keep state in the process that ran them
-    site, workshop = "tests/workshop/test_site.py", "tests/workshop"
-    browser = "--ignore=tests/workshop/test_browser.py"  # `nox -s site`
+    site, workshop = "tests/workshop/site/test_sphinx_ext.py", "tests/workshop"
+    browser = "--ignore=tests/site/test_browser.py"  # `nox -s site`
     run(session, "-m", "pytest", "-q", "tests", f"--ignore={workshop}")
     run(session, "-m", "pytest", "-q", workshop, f"--ignore={site}", browser)
     run(session, "-m", "pytest", "-q", site)
@@ -83,7 +83,7 @@ def test(session: nox.Session) -> None:
 @nox.session
 def serve(session: nox.Session) -> None:
     """Show the book in a browser and follow every change that is saved."""
-    run(session, "-m", "_config.serve", *session.posargs)
+    run(session, "-m", "_config.site.serve", *session.posargs)
 
 
 @nox.session
@@ -101,8 +101,8 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def site(session: nox.Session) -> None:
     """Open every built page in a browser and hold the site's targets."""
-    run(session, "-m", "pytest", "-q", "tests/workshop/test_browser.py")
-    run(session, "-m", "_config.browser", *session.posargs)
+    run(session, "-m", "pytest", "-q", "tests/site/test_browser.py")
+    run(session, "-m", "_config.site.browser", *session.posargs)
 
 
 @nox.session

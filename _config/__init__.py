@@ -1,17 +1,13 @@
 """The workshop: turns the chapters of the book into a library and a site.
 
-chapters                      the one parser: text -> Chapter(cells)
-extract                       tagged cells -> src/groundup/; with modules,
-                              refusals, needs, slices, assemble, syntax
-ledger                        what is allowed, earned, on loan; with rule,
-                              uses, proofs, torch_names, ledger.toml
-bench                         our speed beside torch's
-execute                       runs stale chapters; with run, kernels, reach,
-                              store, notebook, data
-record                        long measurements, kept beside their chapter
-sphinx_ext                    wires all of it into the site; with api, links,
-                              changes, figures, markup, page, receipts, icons,
-                              katex, warned, theme/
-serve                         live preview
-browser                       the built pages in a browser; with site_files
+Rooms; each uses only those above it::
+
+    chapters/  the book as data: the parser, the resolver of names, files
+    library/   exported cells -> the modules of src/groundup/
+    ledger/    what each chapter earns, borrows and uses; proofs
+    runs/      what a change can reach, execution, records, benchmarks, data
+    site/      Sphinx: pages, links, the API, the theme, the browser
+
+The commands ``extract``, ``execute``, ``record`` and ``bench`` are their doors,
+as is ``ledger`` itself.
 """

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from _config.proofs import proofs_in
+from _config.ledger.proofs import proofs_in
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from _config.bench import Pair, benchmark
+from _config.runs.benchmarks import Pair, benchmark
 from groundup.autograd import Variable
 
 

@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader as TorchLoader
 from torch.utils.data import TensorDataset as TorchDataset
 
-from _config.bench import Pair, benchmark
+from _config.runs.benchmarks import Pair, benchmark
 from groundup import data
 
 N_ROWS = 4_000

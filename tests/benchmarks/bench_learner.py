@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from _config.bench import Pair, benchmark
+from _config.runs.benchmarks import Pair, benchmark
 from groundup import nn as ours
 from groundup import optim
 from groundup.data.tensor_loader import TensorLoader

@@ -2,7 +2,7 @@
 
 import torch
 
-from _config.bench import Pair, benchmark
+from _config.runs.benchmarks import Pair, benchmark
 from groundup import linalg
 
 

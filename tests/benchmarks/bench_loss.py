@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from _config.bench import Pair, benchmark
+from _config.runs.benchmarks import Pair, benchmark
 from groundup import nn
 from groundup.nn import loss
 from groundup.nn.functional import probability

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import torch
 
-from _config.bench import Pair, benchmark
+from _config.runs.benchmarks import Pair, benchmark
 from groundup import optim
 
 RESNET18 = [(64, 3, 7, 7), (64,), (64,)]

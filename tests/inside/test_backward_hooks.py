@@ -2,7 +2,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.inside.hook_logs import assert_same_log, model
 
 from groundup import nn
 from groundup.inside.backward_hooks import (
@@ -12,6 +11,7 @@ from groundup.inside.backward_hooks import (
 )
 from groundup.inside.hooks import leaf_modules
 from groundup.testing import assert_equal
+from tests.inside.hook_logs import assert_same_log, model
 
 
 def mix(module, a, b, scale):

@@ -2,7 +2,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.inside.hook_logs import assert_same_log, is_clean, model
 
 from groundup import nn
 from groundup.inside.backward_hooks import (
@@ -11,6 +10,7 @@ from groundup.inside.backward_hooks import (
 )
 from groundup.inside.hooks import Handles, leaf_modules, watch_outputs
 from groundup.testing import assert_equal
+from tests.inside.hook_logs import assert_same_log, is_clean, model
 
 forward_hooks = st.lists(
     st.tuples(

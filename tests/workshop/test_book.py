@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from _config.chapters import BOOK, ROOT, prose, read_book
-from _config.extract import library
+from _config.chapters.parse import BOOK, ROOT, prose, read_book
+from _config.library.extraction import library
 
 CHAPTERS = {chapter.name: chapter for chapter in read_book()}
 

@@ -1,0 +1,91 @@
+"""The ledger as a page of the site, and as a command.
+
+``python -m _config.ledger`` prints each violation of the rule, a line each.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from _config.chapters.parse import Chapter
+from _config.ledger.proofs import TESTS
+from _config.ledger.rule import Earned, Ledger, Loan, read_ledger
+from _config.runs import benchmarks as bench
+
+INTRODUCTION = """# The ledger
+
+Only Python, its standard library, tensors as arrays with a random generator,
+and plots may be used from the start. Everything else is built first: a chapter
+*earns* a name of torch when a test proves that ours agrees with it, and only
+then may the real one be used. What must be used before it is built is on
+*loan*, until the chapter that repays it. The build refuses any other use."""
+
+
+def page(
+    chapters: Sequence[Chapter],
+    tests: Path = TESTS,
+    measured: dict | None = None,
+) -> str:
+    """The page in MyST; ``measured`` is what ``bench.read`` returns."""
+    ledger = read_ledger(chapters, tests)
+    measured = bench.read() if measured is None else measured
+    sections = [
+        INTRODUCTION,
+        "## Earned",
+        bench.provenance(measured, bench.keys()),
+        table(
+            ("torch", "earned in", "ours", "proved by", "time, ours / torch"),
+            (earned(each, measured) for each in ledger.earned.values()),
+        ),
+        "## On loan",
+        table(
+            ("torch", "taken in", "repaid in", "state"),
+            (loan(each, ledger) for each in ledger.loans),
+        ),
+        "## Allowed from the start",
+        table(("what", "names"), allowed(ledger)),
+    ]
+    return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A markdown table, or a sentence where there is nothing to show."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    rule = f"| {' | '.join('---' for _ in head)} |"
+    return "\n".join(
+        [f"| {' | '.join(head)} |", rule, *lines] if lines else ["None yet."]
+    )
+
+
+def allowed(ledger: Ledger) -> Iterator[tuple[str, str]]:
+    """A row a group; the standard library and groundup need no names."""
+    yield "Python", "the language, its standard library, and `groundup` itself"
+    for group, names in ledger.rules.groups.items():
+        yield group, " ".join(f"`{name}`" for name in names)
+
+
+def earned(entry: Earned, measured: dict) -> tuple[str, ...]:
+    """The row of an earned name."""
+    return (
+        f"`{entry.name}`",
+        chapter_link(entry.chapter.name),
+        f"{{py:obj}}`{entry.ours}`" if entry.ours else "",
+        "<br>".join(f"`{proof}`" for proof in entry.proofs),
+        "<br>".join(bench.ratios(entry.name, measured)),
+    )
+
+
+def loan(entry: Loan, ledger: Ledger) -> tuple[str, ...]:
+    """The row of a loan."""
+    is_open = entry in ledger.open_loans()
+    planned = ledger.rules.planned.get(entry.repaid, entry.repaid)
+    return (
+        f"`{entry.name}`",
+        chapter_link(entry.chapter.name),
+        f"{planned} (planned)" if is_open else chapter_link(entry.repaid),
+        "open" if is_open else "repaid",
+    )
+
+
+def chapter_link(name: str) -> str:
+    """A reference to a chapter's page, by its title."""
+    return f"{{doc}}`/{name}`"

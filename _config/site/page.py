@@ -1,0 +1,160 @@
+"""A chapter's page: the notebook MyST-NB reads, and what its tree gains."""
+
+import ast
+import textwrap
+from collections.abc import Iterable
+from html import escape
+
+from docutils import nodes
+from nbformat import NotebookNode
+from sphinx import addnodes
+
+from _config.chapters.files import PACKAGE
+from _config.chapters.parse import Cell, Chapter
+from _config.library.modules import Export, bound
+from _config.site import changes, figures
+from _config.site.links import Link
+from _config.site.markup import Fold
+
+FOLDS = {"answer": "Answer", "solution": "Solution"}
+
+
+def prepare(chapter: Chapter, page: NotebookNode) -> None:
+    """Make a notebook fit for the page: figures inline, true line numbers."""
+    page.metadata["language_info"]["pygments_lexer"] = "python"
+    page.metadata["source_map"] = [  # MyST-NB adds 2
+        text_line(cell) - 2 for cell in chapter.cells
+    ]
+    for index, cell in enumerate(page.cells):
+        for count, output in enumerate(cell.get("outputs", ())):
+            data = output.get("data", {})
+            if not (
+                image := data.get("image/svg+xml") or data.get("image/png")
+            ):
+                continue
+            draw = figures.svg if "<svg" in image else figures.png
+            image = draw(image, cell.metadata.alt, f"c{index}-{count}")
+            html = figures.figure(image, cell.metadata.get("title", ""))
+            output["data"] = {"text/html": html}
+
+
+def text_line(cell: Cell) -> int:
+    """Where warnings count from: a code cell's marker, prose's first line."""
+    if cell.kind == "code":
+        return cell.line
+    text = ast.literal_eval(cell.source)
+    return cell.first_line + len(text) - len(text.lstrip("\n"))
+
+
+def decorate(
+    chapter: Chapter,
+    doctree: nodes.document,
+    links: Iterable[Link],
+    library: dict[str, Export],
+) -> None:
+    """Add margin labels, changes, folds and the links of the code."""
+    rewritten = changes.changes(chapter)
+    for box in list(doctree.findall(is_code_cell)):
+        index = box["cell_index"]
+        cell = chapter.cells[index]
+        if cell.title and "alt" not in cell.metadata:  # else it is the caption
+            box["prompt_show"] = cell.title
+        link(box, cell, [each for each in links if each.cell == index], library)
+        for block in box.findall(is_one_line_output):
+            block["classes"].append("gu-wrap")
+        around = label(chapter, cell, box) if "export" in cell.tags else []
+        around.append(folded(cell, box))
+        around += [changed(*change) for change in rewritten.get(index, ())]
+        at = box.parent.index(box)
+        box.parent[at : at + 1] = around
+
+
+def is_code_cell(node: nodes.Node) -> bool:
+    return (
+        isinstance(node, nodes.container)
+        and node.get("nb_element") == "cell_code"
+    )
+
+
+def is_one_line_output(node: nodes.Node) -> bool:
+    """Whether wrapping cannot tear columns apart."""
+    return (
+        isinstance(node, nodes.literal_block)
+        and "output" in node["classes"]
+        and "\n" not in node.astext().strip("\n")
+    )
+
+
+def link(
+    box: nodes.Element,
+    cell: Cell,
+    links: list[Link],
+    library: dict[str, Export],
+) -> None:
+    """Leave a cell's links on its code, for ``markup.visit_code``."""
+    for block in box.findall(nodes.literal_block):
+        if links and block.astext() == cell.source:
+            block["links"] = [
+                (each.start, each.end, each.name, library[each.name].summary)
+                for each in links
+            ]
+
+
+def label(chapter: Chapter, cell: Cell, box: nodes.Element) -> list[nodes.Node]:
+    """The margin label of an exported cell, which leads to its entry."""
+    module = f"{PACKAGE}.{chapter.module(cell)}"
+    statements = chapter.statements(cell)
+    names = [
+        f"{module}.{name}"
+        for node in statements
+        for name in bound(node)
+        if not name.startswith("_")
+    ]
+    box["ids"] += [f"built-{name}" for name in names]
+    target = addnodes.pending_xref(
+        "",
+        nodes.inline("", module),
+        refdomain="py",
+        reftype="obj" if names else "mod",
+        reftarget=names[0] if names else module,
+        refdoc=chapter.name,
+    )
+    return [
+        nodes.container(
+            "", nodes.paragraph("", "", target), classes=["gu-dest"]
+        )
+    ]
+
+
+def folded(cell: Cell, box: nodes.Element) -> nodes.Element:
+    """The cell, in a fold if it answers a question or solves an exercise."""
+    for tag in FOLDS.keys() & set(cell.tags):
+        return Fold("", box.deepcopy(), summary=FOLDS[tag], classes=["gu-fold"])
+    return box
+
+
+def changed(name: str, difference: str) -> Fold:
+    """The folded difference from the last version of a definition."""
+    code = nodes.literal_block(difference, difference, language="diff")
+    return Fold(
+        "", code, summary=f"What changed in {name}", classes=["gu-changed"]
+    )
+
+
+def number(docname: str, doctree: nodes.document) -> None:
+    """``2_backward/1_matmul`` is chapter 2.1, ``2_backward/index`` part 2."""
+    pieces = docname.removesuffix("/index").split("/")
+    numbers = [piece.partition("_")[0] for piece in pieces]
+    title = next(doctree.findall(nodes.title), None)
+    if title and all(each.isdigit() for each in numbers):
+        inline = nodes.inline("", ".".join(numbers), classes=["gu-number"])
+        title[:0] = [inline, nodes.Text(" ")]
+
+
+def description(doctree: nodes.document) -> str:
+    """A meta element that holds how the page begins."""
+    paragraph = next(doctree.findall(nodes.paragraph), None)
+    if paragraph is None:
+        return ""
+    text = textwrap.shorten(paragraph.astext(), 160, placeholder=" …")
+    return f'<meta name="description" content="{escape(text)}">\n'

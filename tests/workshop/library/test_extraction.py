@@ -1,0 +1,828 @@
+"""Extraction: what is written, what is refused, and where it points."""
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from ruff import find_ruff_bin
+
+from _config.chapters.parse import ROOT, read_book
+from _config.library.extraction import HEADER, extract, library, write
+from _config.library.modules import exports
+
+GOOD = '''\
+# %% [markdown] module="linalg"
+r"""
+# Products
+"""
+
+# %% tags=["export"]
+"""Products of arrays."""
+from torch import Tensor
+
+# %% tags=["export"]
+def double(x: Tensor) -> Tensor:
+    """Twice the input."""
+    return 2 * x
+'''
+LATER = '''\
+# %% [markdown] module="nn.layer"
+r"""
+# Layers
+"""
+
+# %% tags=["export"]
+"""A layer."""
+class Layer:
+    """Does nothing."""
+'''
+END = GOOD.count("\n")
+
+
+@pytest.fixture
+def book(tmp_path):
+    def write(*chapters: str, **named: str) -> Path:
+        names = {f"1_one/{i}_x": text for i, text in enumerate(chapters, 1)}
+        for name, text in (names | named).items():
+            path = tmp_path / "book" / f"{name}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+        return tmp_path / "book"
+
+    return write
+
+
+def mistakes(book: Path, **options) -> list[str]:
+    """The errors of an extraction, each as ``NAME:LINE: message``."""
+    with pytest.raises(ExceptionGroup) as caught:
+        library(book, **options)
+    return [
+        f"{e.path.relative_to(book).with_suffix('')}:{e.line}: {e.message}"
+        for e in caught.value.exceptions
+    ]
+
+
+def modules(book: Path, **options) -> dict[str, str]:
+    return {k: v.decode() for k, v in library(book, **options).items()}
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess:
+    settings = [f"--config={ROOT / 'pyproject.toml'}", "--no-cache", "--quiet"]
+    command = [find_ruff_bin(), "check", *settings, "."]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+# What is written
+
+
+def test_a_module_reads_as_if_written_by_hand(book):
+    text = '''\
+# %% [markdown] module="linalg"
+r"""
+# Products
+"""
+
+# %%
+# plots first
+import matplotlib.pyplot as plt
+from torch import (
+    Tensor,  # the array
+    nn,
+)
+from __future__ import annotations
+
+# %% The parts tags=["export"]
+r"""Products of größe $\\alpha$."""
+import os
+# fast
+import torch  # the engine
+
+# Above a constant.
+SCALE = 0x10; LIMIT = 1_000  # both
+
+# %%
+def product(a, b):
+    return 0
+
+# %% The last version tags=["export"]
+# Why it is so.
+@torch.no_grad()
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """Matrix product: (n, k), (k, m) -> (n, m)."""
+    text = """
+  ragged   \u0020
+# %% kept
+"""
+    return SCALE * a @ b  # é
+    # the end
+'''
+    future = "from __future__ import annotations\n"
+    text = text.replace(future, "").replace("# plots first\n", future, 1)
+    assert (
+        modules(book(text))["linalg.py"]
+        == '''\
+# Extracted from book/1_one/1_x.py; edit it there.
+r"""Products of größe $\\alpha$."""
+
+from __future__ import annotations
+
+# fast
+import torch  # the engine
+from torch import Tensor  # the array
+
+# Above a constant.
+SCALE = 0x10
+LIMIT = 1_000  # both
+
+
+# Why it is so.
+@torch.no_grad()
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """Matrix product: (n, k), (k, m) -> (n, m)."""
+    text = """
+  ragged   \u0020
+# %% kept
+"""
+    return SCALE * a @ b  # é
+    # the end
+'''
+    )
+
+
+def test_modules_of_one_chapter_import_each_other(book):
+    text = (
+        GOOD
+        + '''
+# %% tags=["export"] module="nn.functional" namespace=true
+"""Functions."""
+def quadruple(x: Tensor) -> Tensor:
+    """Four times the input."""
+    return double(double(x))
+'''
+    )
+    files = modules(book(text))
+    expected = (
+        "from torch import Tensor\n\nfrom groundup.linalg import double\n"
+    )
+    assert expected in files["nn/functional.py"]
+    assert "functional as functional" in files["nn/__init__.py"]
+    assert "quadruple" not in files["nn/__init__.py"]
+
+
+def test_packages_reexport_public_names_only(book):
+    files = modules(book(LATER + "\n_HIDDEN = 1\n", GOOD))
+    assert files["nn/__init__.py"].endswith(
+        "\nfrom groundup.nn.layer import Layer as Layer\n"
+    )
+    assert files["__init__.py"].endswith("\nfrom groundup import nn as nn\n")
+
+
+def test_library_modules_import_from_the_defining_module(book):
+    more = '''\
+# %% [markdown] module="nn.more"
+r"""
+# More
+"""
+
+# %%
+from groundup.nn import Layer as Base
+
+# %% tags=["export"]
+"""More layers."""
+class More(Base):
+    """Does more of it."""
+'''
+    text = modules(book(LATER, more))["nn/more.py"]
+    assert "from groundup.nn.layer import Layer as Base\n" in text
+
+
+@pytest.mark.parametrize(
+    "used, kept",
+    [
+        ("os.getcwd()", ["import os"]),
+        ("os.path.sep", ["import os", "import os.path"]),
+    ],
+)
+def test_dotted_imports_follow_their_use(book, used, kept):
+    text = GOOD + (
+        "# %%\nimport os\nimport os.path\nimport xml.dom\n"
+        f'# %% tags=["export"]\nHERE = {used}\n'
+    )
+    found = modules(book(text))["linalg.py"].split("\n")
+    assert [line for line in found if line.startswith("import")] == kept
+
+
+def test_quoted_annotations_import_nothing_when_the_library_runs(book):
+    cells = '''
+# %%
+from matplotlib.axes import Axes
+
+# %% tags=["export"]
+def plot(ax: "Axes") -> None:
+    """Draw."""
+'''
+    text = modules(book(GOOD + cells))["linalg.py"]
+    assert "if TYPE_CHECKING:\n    from matplotlib.axes import Axes\n" in text
+    assert "\nfrom torch import Tensor\n" in text
+
+
+def test_strings_of_literal_types_are_no_names(book):
+    text = GOOD + (
+        "# %%\nfrom typing import Literal\n"
+        '# %% tags=["export"]\nMode = Literal["train", "eval"]\n'
+    )
+    assert 'Mode = Literal["train", "eval"]' in modules(book(text))["linalg.py"]
+
+
+def test_overloads_setters_and_registered_functions_may_repeat(book):
+    text = (
+        GOOD
+        + '''
+# %% tags=["export"]
+from functools import singledispatch
+from typing import overload
+
+@overload
+def size(x: int) -> int: ...
+@overload
+def size(x: str) -> str: ...
+def size(x: int | str) -> int | str:
+    """Its size."""
+    return x
+
+@singledispatch
+def show(x: object) -> str:
+    """As text."""
+    return str(x)
+
+@show.register
+def _(x: int) -> str:
+    return "int"
+
+@show.register
+def _(x: str) -> str:
+    return "str"
+
+class Box:
+    """A box."""
+
+    def __init__(self, n: int):
+        self._n = n
+
+    def __len__(self):
+        return self._n
+
+    @property
+    def n(self) -> int:
+        """How much it holds."""
+        return self._n
+
+    @n.setter
+    def n(self, value: int) -> None:
+        self._n = value
+
+    @staticmethod
+    def empty(n: int) -> "Box":
+        """A box of zeros."""
+        return Box(n)
+
+    def _private(self, x: int) -> int:
+        return x
+'''
+    )
+    files = modules(book(text))
+    assert files["linalg.py"].count("def _(") == 2
+
+
+def test_output_passes_ruff_and_imports(book, tmp_path):
+    extract(book(GOOD, LATER), tmp_path / "src")
+    linted = lint(tmp_path / "src")
+    assert linted.returncode == 0, linted.stdout
+    code = "import groundup; print(groundup.nn.Layer.__module__)"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / "src",
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout == "groundup.nn.layer\n", run.stderr
+
+
+def test_crlf_gives_the_same_bytes(book, tmp_path):
+    plain = library(book(GOOD))
+    assert library(book(GOOD.replace("\n", "\r\n"))) == plain
+    assert not any(b"\r" in text for text in plain.values())
+
+
+def test_the_same_book_gives_the_same_bytes(book):
+    path = book(GOOD, LATER)
+    command = (
+        "from _config.library.extraction import *; print(library(Path({!r})))"
+    )
+    command = command.format(str(path))
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", command],
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+        )
+        for seed in "12"
+    ]
+    assert runs[0].stdout == runs[1].stdout != b"", runs[0].stderr
+    assert eval(runs[0].stdout) == library(path)
+
+
+def test_extraction_imports_nothing_heavy():
+    code = (
+        "import sys, _config.library.extraction;"
+        "print({'torch', 'jupytext', 'nbformat', 'IPython'} & {*sys.modules})"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.stdout == "set()\n", run.stderr
+
+
+def test_exports_lead_from_home_to_chapter(book):
+    found = exports(read_book(book(GOOD, LATER)))
+    assert list(found) == ["groundup.linalg.double", "groundup.nn.layer.Layer"]
+    layer = found["groundup.nn.layer.Layer"]
+    assert layer.path == "groundup.nn.Layer"
+    assert (layer.module, layer.chapter.name) == ("nn.layer", "1_one/2_x")
+    assert (layer.line, layer.cell.line) == (8, 6)
+
+
+# What is refused: cells after GOOD, the line among them, words of the message
+
+EXPORT = '# %% tags=["export"]\n'
+REFUSED = {
+    "same name": (
+        EXPORT + 'def double(x: int) -> int:\n    """Twice."""\n    return x\n',
+        2,
+        "'double' is already in 'linalg'",
+    ),
+    "same constant": (EXPORT + "A = 1\nB = A = 2\n", 3, "'A' is already"),
+    "public twice": (
+        '# %% tags=["export"] module="other"\n"""Other."""\ndouble = 1\n',
+        3,
+        "'double' is already public in 'linalg'",
+    ),
+    "hides module": (
+        '# %% tags=["export"] module="nn.relu"\n"""Other."""\n\nrelu = 1\n',
+        4,
+        "groundup.nn.relu is a module",
+    ),
+    "expression": (EXPORT + "double(1)\n", 2, "not Expr"),
+    "second docstring": (EXPORT + '"""More."""\n', 2, "not Expr"),
+    "loop": (EXPORT + "for i in ():\n    pass\n", 2, "not For"),
+    "condition": (EXPORT + "\nif double:\n    A = 1\n", 3, "not If"),
+    "patching": (EXPORT + "double.name = 1\n", 2, "not Assign"),
+    "augmented": (EXPORT + "A = 1\nA += 1\n", 3, "not AugAssign"),
+    "function docstring": (
+        EXPORT + "def f() -> int:\n    return 1\n",
+        2,
+        "Missing docstring in public function",
+    ),
+    "class docstring": (
+        EXPORT + "class C:\n    pass\n",
+        2,
+        "Missing docstring in public class",
+    ),
+    "method docstring": (
+        EXPORT
+        + 'class C:\n    """C."""\n    def f(self) -> int:\n        return 1\n',
+        4,
+        "Missing docstring in public method",
+    ),
+    "nested class": (
+        EXPORT + 'class C:\n    """C."""\n    class D:\n        n = 1\n',
+        4,
+        "Missing docstring in public nested class",
+    ),
+    "return": (
+        EXPORT + 'def f():\n    """F."""\n',
+        2,
+        "Missing return type annotation for public function `f`",
+    ),
+    "parameter": (
+        EXPORT + 'def f(a: int, /, b: int,\n  c=1) -> int:\n    """F."""\n',
+        3,
+        "annotation for function argument `c`",
+    ),
+    "keyword": (
+        EXPORT + 'def f(*, k) -> int:\n    """F."""\n',
+        2,
+        "argument `k`",
+    ),
+    "star": (EXPORT + 'def f(*args) -> int:\n    """F."""\n', 2, "`*args`"),
+    "stars": (EXPORT + 'def f(**kw) -> int:\n    """F."""\n', 2, "`**kw`"),
+    "dunder": (
+        EXPORT
+        + 'class C:\n    """C."""\n    def __init__(self, n):\n        pass\n',
+        4,
+        "annotation for function argument `n`",
+    ),
+    "static": (
+        EXPORT
+        + 'class C:\n    """C."""\n    @staticmethod\n'
+        + '    def f(n) -> int:\n        """F."""\n',
+        5,
+        "annotation for function argument `n`",
+    ),
+    "import star": ("# %%\n\nfrom math import *\n", 3, "import *"),
+    "relative": ("# %%\nfrom .linalg import double\n", 2, "relative import"),
+    "print": (
+        EXPORT + 'def f() -> None:\n    """F."""\n    print(1)\n',
+        4,
+        "`print` found",
+    ),
+    "line magic": ("# %%\n1\n%timeit 1\n", 3, "notebook magic '%timeit 1'"),
+    "cell magic": ("# %%\n%%html\nit's\n", 2, "notebook magic '%%html'"),
+    "shell": ("# %%\n\n!ls 'x\n", 3, "notebook magic"),
+    "captured": ("# %%\nfiles = !ls\n", 2, "notebook magic 'files = !ls'"),
+    "help": ("# %%\ndouble?\n", 2, "notebook magic 'double?'"),
+    "syntax": ("# %%\n1\ndef f(:\n", 3, "syntax error"),
+    "split cells": (
+        "# %%\ndef f():\n    a = 1\n# %%\n    return a\n",
+        5,
+        "unexpected indent",
+    ),
+    "not a script": ("# %%\n1\nreturn\n", 3, "'return' outside function"),
+    "late future": (
+        "# %%\nfrom __future__ import annotations\n",
+        2,
+        "from __future__ imports must occur at the beginning",
+    ),
+    "undefined": (
+        EXPORT + "\nA = [b for c in ()]\n",
+        3,
+        "'b' is neither defined nor imported",
+    ),
+    "class scope": (
+        EXPORT
+        + 'class C:\n    """C."""\n    n = 1\n'
+        + '    def f(self) -> int:\n        """F."""\n        return n\n',
+        7,
+        "'n' is neither",
+    ),
+    "not exported": (
+        "# %%\nscale = 2\n" + EXPORT + "A = scale\n",
+        4,
+        "'scale' is defined in a cell that is not exported (line {2})",
+    ),
+    "reference import": (
+        '# %% tags=["reference"]\nimport numpy\n' + EXPORT + "A = numpy.pi\n",
+        4,
+        "'numpy' is neither",
+    ),
+    "early default": (
+        EXPORT + 'def f(x: int = A) -> int:\n    """F."""\nA = 1\n',
+        2,
+        "'A' is used before its definition in line {4}",
+    ),
+    "early base": (
+        EXPORT + 'class C(D):\n    """C."""\nclass D:\n    """D."""\n',
+        2,
+        "'D' is used before its definition",
+    ),
+    "early decorator": (
+        EXPORT + '@g\ndef f() -> int:\n    """F."""\n\ng = f\n',
+        2,
+        "'g' is used before its definition",
+    ),
+    "early constant": (EXPORT + "A = B\nB = 1\n", 2, "'B' is used before"),
+    "two imports": (
+        "# %%\nfrom math import pi\nfrom cmath import pi\n"
+        + EXPORT
+        + "A = pi\n",
+        3,
+        "'pi' is imported from elsewhere in line {2}",
+    ),
+    "cycle": (
+        '# %% tags=["export"] module="a"\n"""A."""\nclass A:\n    """A."""\n'
+        "    b = lambda: B\n"
+        '# %% tags=["export"] module="b"\n"""B."""\nB = A\n',
+        6,
+        "modules import each other",
+    ),
+    "leading groundup": (
+        '# %% tags=["export"] module="groundup.a"\n',
+        1,
+        "leading",
+    ),
+    "path": (
+        '# %% tags=["export"] module="nn/linear"\n',
+        1,
+        "cannot name a module",
+    ),
+    "empty": ('# %% tags=["export"] module=""\n', 1, "cannot name a module"),
+    "keyword module": (
+        '# %% tags=["export"] module="nn.in"\n',
+        1,
+        "'in' cannot",
+    ),
+    "init": (
+        '# %% tags=["export"] module="nn.__init__"\n',
+        1,
+        "'__init__' cannot",
+    ),
+    "package": (
+        '# %% tags=["export"] module="linalg.solve"\n',
+        1,
+        "'linalg' cannot be a module and, for 'linalg.solve', a package",
+    ),
+    "no docstring": (
+        '# %% tags=["export"] module="other"\nA = 1\n',
+        1,
+        "module 'other' has no docstring",
+    ),
+    "markdown": (
+        '# %% [markdown] tags=["export"]\nr"""\nprose\n"""\n',
+        1,
+        "only code can be exported",
+    ),
+    "reference": ('# %% tags=["export", "reference"]\n', 1, "never exported"),
+    "stray module": (
+        '# %% module="nn.linear"\nA = 1\n',
+        1,
+        "not exported: add",
+    ),
+    "unknown module": (
+        "# %%\nfrom groundup.algebra import double\n",
+        2,
+        "no chapter exports groundup.algebra.double",
+    ),
+    "unknown name": (
+        "# %%\nfrom groundup.linalg import triple\n",
+        2,
+        "no chapter exports groundup.linalg.triple",
+    ),
+}
+
+
+@pytest.mark.parametrize("cells, line, words", REFUSED.values(), ids=REFUSED)
+def test_refuses(book, cells, line, words):
+    for shift in range(9):  # {2} is a line of the cells
+        words = words.replace(f"{{{shift}}}", str(END + shift))
+    (found,) = mistakes(book(GOOD + cells))
+    place, message = found.split(": ", 1)
+    assert place == f"1_one/1_x:{END + line}"
+    assert words in message
+
+
+def test_refuses_a_cell_without_destination(book):
+    (found,) = mistakes(
+        book(GOOD.replace(' module="linalg"', "").replace(EXPORT, "# %%\n", 1))
+    )
+    assert found.startswith("1_one/1_x:10: no destination")
+
+
+def test_refuses_a_module_of_two_chapters(book):
+    (found,) = mistakes(book(GOOD, LATER.replace("nn.layer", "linalg")))
+    assert found.startswith("1_one/2_x:6: module 'linalg' belongs to")
+    assert "1_one/1_x.py:6" in found
+
+
+def test_refuses_a_public_name_of_two_chapters(book):
+    (found,) = mistakes(book(GOOD, LATER + "double = 1\n"))
+    assert found.startswith("1_one/2_x:10: 'double' is already public")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from groundup.nn.layer import Layer",
+        "from groundup.nn import Layer",
+        "from groundup import nn",
+        "import groundup.nn.layer",
+        "import groundup; groundup.nn.Layer",
+        "import groundup as g; g.nn",
+    ],
+)
+@pytest.mark.parametrize("through", [None, "1", "1_one", "1_one/1_x"])
+def test_refuses_what_a_later_chapter_builds(book, code, through):
+    path = book(GOOD + "# %%\n" + code + "\n", **{"2_two/1_y": LATER})
+    found = mistakes(path, through=through)[0]
+    assert found.startswith(f"1_one/1_x:{END + 2}: groundup.nn")
+    assert "is built later, in 2_two/1_y" in found
+
+
+def test_a_shown_import_error_may_reach_ahead(book):
+    cell = '# %% tags=["raises-exception"]\nfrom groundup.nn import Layer\n'
+    assert "linalg.py" in library(book(GOOD + cell, LATER))
+
+
+def test_refuses_a_module_that_imports_its_own_package(book):
+    text = "# %%\nfrom groundup import nn\n" + EXPORT + "A = nn\n"
+    (found,) = mistakes(book(LATER + text))
+    assert found.startswith("1_one/1_x:6: modules import each other")
+
+
+def test_a_comment_is_no_docstring(book):
+    text = LATER.replace('"""A layer."""', '# A layer.\n# %% tags=["export"]')
+    (found,) = mistakes(book(text))
+    assert found.startswith("1_one/1_x:6: module 'nn.layer' has no docstring")
+
+
+def test_reports_every_mistake_at_once(book):
+    bad = GOOD + "# %%\n%ls\n# %%\n(\n" + EXPORT + "f()\n"
+    found = mistakes(book(bad, "# %% tags=[\n", LATER + "print(1)\n"))
+    assert [text.split(": ")[0] for text in found] == [
+        f"1_one/1_x:{END + 2}",
+        f"1_one/1_x:{END + 4}",
+        f"1_one/1_x:{END + 6}",
+        "1_one/2_x:1",
+        "1_one/3_x:10",
+        "1_one/3_x:10",
+    ]
+
+
+# All or nothing
+
+
+def snapshot(root: Path) -> dict:
+    return {
+        p: (p.read_bytes(), p.stat().st_mtime_ns) for p in root.rglob("*.*")
+    }
+
+
+def test_a_mistake_leaves_the_library_alone(book, tmp_path):
+    src = tmp_path / "src"
+    extract(book(GOOD, LATER), src)
+    before = snapshot(src)
+    with pytest.raises(ExceptionGroup):
+        extract(book(GOOD.replace("2 * x", "3 * x"), LATER + "oops\n"), src)
+    assert snapshot(src) == before
+
+
+def test_a_failing_disk_leaves_the_library_alone(book, tmp_path, monkeypatch):
+    src = tmp_path / "src"
+    extract(book(GOOD, LATER), src)
+    before = snapshot(src)
+    whole = Path.write_bytes
+
+    def full(path, data):
+        if path.name == ".layer.py.new":
+            whole(path, data[:10])
+            raise OSError("no space left")
+        return whole(path, data)
+
+    changed = book(GOOD.replace("2 *", "3 *"), LATER.replace("Does", "Do"))
+    files = library(changed)
+    monkeypatch.setattr("_config.library.extraction.library", lambda *_: files)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="no space"):
+        extract(changed, src)
+    assert snapshot(src) == before
+
+
+def test_writes_only_what_changed(book, tmp_path):
+    src = tmp_path / "src"
+    extract(book(GOOD, LATER), src)
+    before = snapshot(src)
+    changed = extract(book(GOOD.replace("2 * x", "3 * x"), LATER), src)
+    assert changed == [src / "groundup/linalg.py"]
+    assert {p for p, s in snapshot(src).items() if s != before[p]} == {*changed}
+    assert extract(tmp_path / "book", src) == []
+
+
+def test_deletes_what_no_chapter_exports(book, tmp_path):
+    src = tmp_path / "src"
+    extract(book(GOOD, LATER), src)
+    (src / "groundup/nn/__pycache__").mkdir()
+    extract(tmp_path / "book", src, through="1_one/1_x")
+    assert sorted(p.name for p in src.rglob("*")) == [
+        "__init__.py",
+        "groundup",
+        "linalg.py",
+    ]
+
+
+@pytest.mark.parametrize("name", ["mine.py", "linalg.py", "nn/mine.py"])
+def test_refuses_to_touch_a_hand_made_file(book, tmp_path, name):
+    mine = tmp_path / "src/groundup" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("A = 1\n")
+    with pytest.raises(ExceptionGroup) as caught:
+        extract(book(GOOD), tmp_path / "src")
+    (error,) = caught.value.exceptions
+    assert (error.path, error.line) == (mine, 1)
+    assert mine.read_text() == "A = 1\n"
+    assert [p for p in (tmp_path / "src").rglob("*.py")] == [mine]
+
+
+def test_an_edited_module_is_restored(book, tmp_path):
+    src = tmp_path / "src"
+    (path,) = [p for p in extract(book(GOOD), src) if p.name == "linalg.py"]
+    good = path.read_text()
+    path.write_text(good + "# edited\n")
+    assert extract(tmp_path / "book", src) == [path]
+    assert path.read_text() == good
+
+
+def test_two_extractions_at_once(book, tmp_path, monkeypatch):
+    path, src = book(GOOD, LATER), tmp_path / "src"
+
+    def slow(*arguments):
+        time.sleep(1)  # long enough for the other to look
+        write(*arguments)
+
+    monkeypatch.setattr("_config.library.extraction.write", slow)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(extract, path, src) for _ in range(2)]
+    assert sorted(len(run.result()) for run in runs) == [0, 4]
+    assert extract(path, src, check=True) == []
+
+
+# The command
+
+
+def command(tmp_path: Path, *options: str) -> subprocess.CompletedProcess:
+    where = ["--book", str(tmp_path / "book"), "--src", str(tmp_path / "src")]
+    return subprocess.run(
+        [sys.executable, "-m", "_config.extract", *where, *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_check_lists_stale_files_and_writes_nothing(book, tmp_path):
+    book(GOOD)
+    fresh = command(tmp_path, "--check")
+    assert fresh.returncode == 1
+    assert "src/groundup/linalg.py: stale\n" in fresh.stdout
+    assert not (tmp_path / "src").exists()
+    assert command(tmp_path).returncode == 0
+    assert command(tmp_path, "--check").returncode == 0
+    (tmp_path / "src/groundup/old.py").write_text(HEADER)
+    assert "old.py: stale" in command(tmp_path, "--check").stdout
+
+
+def test_the_command_prints_every_mistake(book, tmp_path):
+    book(GOOD + EXPORT + "oops\n", LATER + "oops\n")
+    run = command(tmp_path)
+    lines = run.stderr.splitlines()
+    assert run.returncode == 1
+    assert f"book/1_one/1_x.py:{END + 2}: " in lines[0]
+    assert "book/1_one/2_x.py:10: " in lines[-1]
+    assert "Traceback" not in run.stderr
+
+
+def test_an_unknown_part_is_refused_with_the_known_ones(book, tmp_path):
+    book(GOOD, **{"2_two/1_y": LATER})
+    run = command(tmp_path, "--through", "3")
+    assert run.returncode == 2
+    assert "no part or chapter '3' (parts: 1_one, 2_two)" in run.stderr
+
+
+def test_a_book_without_chapters_deletes_nothing(book, tmp_path):
+    extract(book(GOOD), tmp_path / "src")
+    run = command(tmp_path, "--book", str(tmp_path / "bok"))
+    assert run.returncode == 2
+    assert "no chapters in" in run.stderr
+    assert (tmp_path / "src/groundup/linalg.py").exists()
+
+
+def test_a_misnamed_chapter_is_refused(book, tmp_path):
+    book(GOOD, **{"2_two/notes": LATER})
+    run = command(tmp_path)
+    assert run.returncode == 1
+    assert "book/2_two/notes.py:1: a chapter is called" in run.stderr
+
+
+@pytest.mark.parametrize(
+    "through, expected",
+    [
+        ("1", {"linalg.py", "__init__.py"}),
+        ("1_one", {"linalg.py", "__init__.py"}),
+        ("1_one/1_x", {"linalg.py", "__init__.py"}),
+        ("2", {"linalg.py", "__init__.py", "nn/__init__.py", "nn/layer.py"}),
+    ],
+)
+def test_through_stops_after_a_part(book, through, expected):
+    path = book(GOOD, **{"2_two/1_y": LATER, "3_three/1_z": "# %%\n)\n"})
+    assert library(path, through=through).keys() == expected
+
+
+def test_through_reports_a_chapter_that_cannot_be_read(book):
+    path = book("# %% tags=[\n", **{"2_two/1_y": "# %% tags=[\n"})
+    assert [text.split(": ")[0] for text in mistakes(path, through="1")] == [
+        "1_one/1_x:1"
+    ]
+
+
+# This repository
+
+
+def test_the_library_in_the_repository_is_extracted():
+    assert extract(check=True) == []
+
+
+def test_the_library_in_the_repository_passes_ruff():
+    linted = lint(ROOT / "src")
+    assert linted.returncode == 0, linted.stdout

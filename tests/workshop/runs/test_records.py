@@ -1,0 +1,210 @@
+"""Records: what is measured, what makes it stale, how prose quotes it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from _config.chapters.parse import ROOT, ChapterError, parse, read_chapter
+from _config.runs import reach
+from _config.runs import records as record
+from _config.runs.notebook import notebook
+
+TEXT = '''# %% [markdown]
+r"""
+# A record
+
+It is {record}`speed.fast:.1%` or {record}`speed.slow`.
+"""
+
+# %%
+from lib.one import scale
+
+# %%
+import random
+unrelated = 1
+
+# %%
+def noise(seed):
+    return seed * unit
+
+# %%
+unit = 0.5
+unit *= scale()
+
+# %% tags=["record"] record="speed"
+def speed(seed: int) -> dict[str, float]:
+    return {"fast": 0.25 + noise(seed), "slow": 1.0}
+
+# %%
+unit = 7
+'''
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write the chapter, with some text replaced, and read it."""
+    book, src = tmp_path / "book", tmp_path / "src"
+    (book / "1_a").mkdir(parents=True)
+    (src / "lib").mkdir(parents=True)
+    (src / "lib/__init__.py").write_text("")
+    (src / "lib/one.py").write_text("def scale(): return 2\n")
+
+    def chapter(old: str = "", new: str = ""):
+        assert old in TEXT
+        path = book / "1_a/1_x.py"
+        path.write_text(TEXT.replace(old, new) if old else TEXT)
+        return read_chapter(path, book)
+
+    chapter.src = src
+    return chapter
+
+
+@pytest.fixture
+def measured(write):
+    """The chapter after ``python -m _config.record`` with three seeds."""
+    chapter = write()
+    command = [sys.executable, "-m", "_config.record", "1_a/1_x", "--seeds=3"]
+    places = [f"--book={chapter.path.parent.parent}", f"--src={write.src}"]
+    done = subprocess.run(
+        [*command, *places], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return write
+
+
+def status(measured, old: str = "", new: str = "") -> str:
+    (kept,) = record.status(measured(old, new), measured.src)
+    return kept.status
+
+
+def test_a_record_holds_each_seed_and_where_it_comes_from(measured):
+    path = measured().path.with_name("1_x.speed.json")
+    kept = json.loads(path.read_text())
+    fast = {seed: row["fast"] for seed, row in kept["values"].items()}
+    assert fast == {"0": 0.25, "1": 1.25, "2": 2.25}
+    assert kept["mean"] == {"fast": 1.25, "slow": 1.0}
+    assert kept["deviation"] == {"fast": 1.0, "slow": 0.0}
+    assert {"key", "hardware", "versions", "date", "seconds"} <= set(kept)
+    assert "core" in kept["hardware"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("", "", "current"),
+        ("# A record", "# Another title", "current"),
+        ("unrelated = 1", "unrelated = 2", "current"),
+        ("unit = 7", "unit = 8", "current"),
+        ("seed * unit", "seed - unit", "stale"),
+        ("unit = 0.5", "unit = 0.25", "stale"),
+        ('"slow": 1.0', '"slow": 2.0', "stale"),
+    ],
+)
+def test_a_record_is_stale_if_code_that_it_reaches_changed(
+    measured, old, new, expected
+):
+    assert status(measured, old, new) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "reached"),
+    [
+        ("x.sort()", True),
+        ("x[0] = 1", True),
+        ("for i in x:\n    x.append(i)", True),
+        ("import other as x", True),
+        ("plt.plot(x)", False),
+        ("def g(x):\n    x = 1", False),
+        ("[y for y in x]", False),
+    ],
+)
+def test_a_cell_is_reached_if_it_changes_what_is_used(tmp_path, code, reached):
+    cells = ["import matplotlib.pyplot as plt", "x = [1]", code, "plt, x"]
+    text = "\n".join(f"# %%\n{cell}" for cell in cells)
+    chapter = parse(text, tmp_path / "1_x.py", "1_a/1_x")
+    needed = [cell.source for cell in reach.cells(chapter, chapter.code[-1])]
+    assert (code in needed) == reached
+
+
+def test_a_record_is_stale_if_a_module_that_it_reaches_changed(measured):
+    assert status(measured) == "current"
+    (measured.src / "lib/one.py").write_text("def scale(): return 3\n")
+    assert status(measured) == "stale"
+
+
+def page(chapter, src) -> tuple[str, str]:
+    """The first cell's prose, and the table under the record's cell."""
+    prose, *_, cell, _ = notebook(chapter, ENTRY, src).cells
+    return prose.source, cell.outputs[0].data["text/markdown"]
+
+
+class ENTRY:
+    """As little of a store's entry as a notebook needs."""
+
+    outputs = ((), (), (), (), (), ())
+
+
+def test_the_page_quotes_a_record(measured):
+    prose, table = page(measured(), measured.src)
+    assert "It is 125.0% ± 100.0% or 1 ± 0." in prose
+    assert "| fast | 1.250 ± 1.0 |" in table
+    assert "3 seeds" in table
+    assert "Stale" not in table
+
+
+def test_the_page_says_that_a_record_is_stale_or_missing(measured):
+    prose, table = page(measured("seed * unit", "0"), measured.src)
+    assert "1 ± 0 (stale)." in prose
+    assert "`nox -s record -- 1_a/1_x speed`" in table
+    measured().path.with_name("1_x.speed.json").unlink()
+    prose, table = page(measured(), measured.src)
+    assert "It is (not measured yet) or" in prose
+    assert "Not measured yet" in table
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("speed.fast", "sped.fast"), ("speed.fast", "speed.quick"), (".1%", "1x")],
+)
+def test_what_prose_cannot_quote_is_refused_with_its_line(measured, old, new):
+    with pytest.raises(ChapterError, match=r"1_x\.py:5: "):
+        notebook(measured(old, new), src=measured.src)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('tags=["record"] ', ""),
+        (' record="speed"', ""),
+        ("def speed(seed: int)", "def velocity(seed: int)"),
+        ("def speed(seed: int)", "def speed(seeds: int)"),
+        ("def speed(", "x = 1\ndef speed("),
+    ],
+)
+def test_a_record_cell_defines_its_function_alone(write, old, new):
+    with pytest.raises(ChapterError, match=r"1_x\.py:23: "):
+        record.record_cells(write(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('{"fast"', '3; {"fast"', "expected a dict of floats, got 3"),
+        ('"slow": 1.0', '"slow": float("nan")', "slow is nan, not a number"),
+        ('"slow": 1.0', 'f"{seed}": 1.0', "seed 1 gave"),
+    ],
+)
+def test_what_is_not_a_record_is_refused(write, old, new, message):
+    chapter = write(old, new)
+    (cell,) = record.record_cells(chapter)
+    with pytest.raises(ChapterError, match=message):
+        record.measure(chapter, cell, 2, write.src)
+    assert not [*chapter.path.parent.glob("*.json")]
+
+
+def test_a_damaged_record_is_named(measured):
+    measured().path.with_name("1_x.speed.json").write_text('{"key": ')
+    with pytest.raises(ChapterError, match=r"1_x\.speed\.json:1: not a record"):
+        status(measured)

@@ -1,0 +1,541 @@
+"""The site's modules on small inputs, and one small book through Sphinx."""
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from filelock import FileLock
+from sphinx.cmd.build import build_main
+
+import _config.site.sphinx_ext  # noqa: F401  before the forks
+from _config.chapters.parse import ROOT, parse, read_book
+from _config.library.modules import exports
+from _config.runs import store
+from _config.site import api, changes, figures, links, markup, receipts
+from _config.site.page import text_line
+
+FIRST = '''# %% [markdown] module="linalg"
+r"""
+# Products
+
+What is a product?
+"""
+
+# %% tags=["export"]
+"""Products of tensors."""
+
+# %%
+def matmul(a, b):
+    return [[sum(x * y for x, y in zip(r, c)) for c in zip(*b)] for r in a]
+
+# %% The product tags=["export"]
+def matmul(a: list, b: list, *, fast: bool = True) -> list:
+    """Matrix product: (n, k), (k, m*m) -> (n, m*m)."""
+    return a @ b
+
+# %% A line tags=["hide-input"] alt="A line that rises"
+plot([0, 1])
+
+# %% tags=["solution"]
+def twice(matmul):
+    return matmul(2)
+'''
+
+SECOND = '''# %% [markdown] module="nn.functional"
+r"""
+# Functions
+"""
+
+# %% Imports tags=["hide-input"]
+from groundup.linalg import matmul
+
+# %% tags=["export"]
+def affine(x: list, w: list) -> list:
+    """A product: (n, d), (d, k) -> (n, k)."""
+    return matmul(x, w)
+
+# %% tags=["record"] record="worth"
+def worth(seed):
+    return {"ours": 1.0}
+
+# %%
+é = "ü"; affine([[1]], matmul([[2]], [[3]]))
+'''
+
+RECORD = {
+    "key": "of older code", "values": {"0": {"ours": 0.123456}},
+    "mean": {"ours": 0.123456}, "deviation": {"ours": 0.012345},
+    "seconds": 2.0, "hardware": "a desk", "versions": {"torch": "2.13.0"},
+    "date": "2026-01-01",
+}  # fmt: skip
+
+SVG = """<?xml version="1.0"?><!DOCTYPE svg>
+<svg xmlns:xlink="http://www.w3.org/1999/xlink" width="9pt">
+<metadata>x</metadata>
+<defs><path id="tick" style="stroke: #000000"/></defs>
+<g id="patch_1"><use xlink:href="#tick" style="stroke: #123456"/></g>
+<text style="font: 10px 'DejaVu Sans', sans-serif; fill: #ffffff">0</text>
+<g clip-path="url(#p1)"/><clipPath id="p1"/></svg>"""
+
+
+def chapter(text: str, name: str = "1_one/1_first"):
+    return parse(text, Path(f"book/{name}.py"), name)
+
+
+def toctree(title: str, *names: str) -> str:
+    pages = "\n".join(names)
+    return f"# {title}\n\n```{{toctree}}\n:glob:\n\n{pages}\n```\n"
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """A book of two parts with one chapter each, as if it had been executed."""
+    for name, text in {
+        "index.md": toctree("Tiny", "[0-9]*/index", "api/index", "ledger"),
+        "references.bib": "",
+        "1_one/index.md": toctree("Beginnings", "[0-9]*"),
+        "2_two/index.md": toctree("Endings", "[0-9]*"),
+        "1_one/1_first.py": FIRST,
+        "2_two/1_second.py": SECOND,
+        "2_two/1_second.worth.json": json.dumps(RECORD),
+    }.items():
+        path = tmp_path / "book" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    for folder in ("src", "tests"):
+        (tmp_path / folder).mkdir()
+    pretend_to_run(tmp_path)
+    return tmp_path
+
+
+def pretend_to_run(root: Path, printed: str = "[[6]]") -> None:
+    """Store outputs for each chapter: a figure, or text."""
+    for each in read_book(root / "book"):
+        outputs = []
+        for cell in each.code:
+            data = (
+                {"image/svg+xml": SVG}
+                if "alt" in cell.metadata
+                else {"text/plain": printed}
+            )
+            output = {
+                "output_type": "display_data",
+                "data": data,
+                "metadata": {},
+            }
+            outputs.append(
+                [output] if "(" in cell.source.split("\n")[0][:9] else []
+            )
+        outputs[-1] = [
+            {"output_type": "stream", "name": "stdout", "text": printed}
+        ]
+        receipt = {"seconds": 2.0, "versions": {"torch": "2.13.0"}}
+        entry = store.Entry(store.key(each, root / "src"), outputs, receipt)
+        store.save(entry, root / "_build/store")
+
+
+@dataclass
+class Built:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def build(root: Path, *options: str) -> Built:
+    """Run Sphinx in a fork of this process, which has imported it already."""
+    arguments = ["-c", ROOT, "-D", f"groundup_root={root}", *options]
+    arguments += [root / "book", root / "html"]
+    process = get_context("fork").Process(
+        target=run_sphinx, args=(root, arguments)
+    )
+    process.start()
+    process.join()
+    texts = [(root / name).read_text("utf-8") for name in ("stdout", "stderr")]
+    return Built(process.exitcode, *texts)
+
+
+def run_sphinx(root: Path, arguments: list) -> None:
+    sys.stdout = (root / "stdout").open("w", encoding="utf-8")
+    sys.stderr = (root / "stderr").open("w", encoding="utf-8")
+    try:
+        sys.exit(build_main([str(each) for each in arguments]))
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+            stop.code = 1
+        raise
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def page(root: Path, name: str) -> BeautifulSoup:
+    return BeautifulSoup(
+        (root / "html" / f"{name}.html").read_text("utf-8"), "html.parser"
+    )
+
+
+def test_a_build_wires_chapters_library_and_store_together(book: Path):
+    built = build(book, "-W")
+    assert built.returncode == 0, built.stderr
+
+    first, second = page(book, "1_one/1_first"), page(book, "2_two/1_second")
+    assert first.h1.get_text() == "1.1 Products#"
+    label = first.select(".gu-dest a")[-1]
+    assert label.get_text() == "groundup.linalg"
+    assert label["href"] == "../api/linalg.html#groundup.linalg.matmul"
+    assert [
+        each.summary.get_text() for each in first.select("details.gu-changed")
+    ] == ["What changed in matmul"]
+    assert first.select_one("details.gu-fold summary").get_text() == "Solution"
+    assert first.select_one("details.hide summary").get_text() == "Show code"
+    assert second.select_one("details.hide summary").get_text() == "Imports"
+    assert (
+        first.select_one("figure.gu-figure svg")["aria-label"]
+        == "A line that rises"
+    )
+    assert "torch 2.13.0" in first.select_one("footer.gu-receipt").get_text()
+    assert "[[6]]" in second.select_one(".cell_output .gu-wrap").get_text()
+    row = second.select_one(".cell_output table tbody tr").get_text(" ")
+    assert row.split() == ["ours", "0.1235", "±", "0.012", "(stale)"]
+    assert [each.get_text() for each in second.select("a.gu-link")] == [
+        "matmul", "matmul", "affine", "matmul",
+    ]  # fmt: skip
+    entry = page(book, "api/linalg").find(id="groundup.linalg.matmul").parent
+    where, user = entry.select(".gu-built a")
+    assert where.get_text() == "1.1 Products, line 16"
+    assert first.find(id=where["href"].partition("#")[2]) is not None
+    assert user["href"] == "../2_two/1_second.html"
+    for kind in ("py", "ipynb"):
+        link = first.select_one(f'a[href$="1_first.{kind}"]')["href"]
+        assert (book / "html/1_one" / link).resolve().is_file()
+
+
+def test_the_sidebar_names_its_folds_and_closes_the_library(book: Path):
+    index = book / "book/index.md"
+    reference = "\n```{toctree}\n:caption: Reference\n\napi/index\n```\n"
+    index.write_text(index.read_text().replace("api/index\n", "") + reference)
+    build(book)
+
+    for name, is_open in (("1_one/1_first", False), ("api/linalg", True)):
+        *parts, library = page(book, name).select("nav.bd-links details")
+        assert all(each.has_attr("open") for each in parts) and parts
+        assert library.has_attr("open") == is_open
+        assert all(each.summary["aria-label"] for each in [*parts, library])
+
+
+def test_a_page_is_described_by_its_beginning_and_sends_no_spare_icons(
+    book: Path,
+):
+    (book / "book/bibliography.md").write_text(
+        "---\norphan: true\n---\n# Sources\n\nBy *authors*, of $x$.\n\n"
+        "```{bibliography}\n:all:\n```\n"
+    )
+    build(book)
+    soup = page(book, "bibliography")
+
+    described = soup.select_one('meta[name="description"]')["content"]
+    assert described == "By authors, of x."
+    assert soup.select_one("div.citation") and not soup.select(
+        '[role="list"], [role="doc-biblioentry"]'
+    )
+    style = book / "html/_static/styles/pydata-sphinx-theme.css"
+    assert ".fa-bars," in style.read_text()
+    assert ".fa-ghost{" not in style.read_text()
+
+
+def test_no_page_asks_another_host_for_anything(book: Path):
+    build(book)
+    for path in (book / "html").rglob("*.html"):
+        text = path.read_text("utf-8")
+        assert "mathjax@" not in text and "require.js" not in text
+        soup = BeautifulSoup(text, "html.parser")
+        loads = soup.select("script[src], img[src], link[rel=stylesheet]")
+        assert not [
+            each for each in loads if "//" in (each.get("src") or each["href"])
+        ]
+
+
+def test_only_pages_that_show_a_change_are_read_again(book: Path):
+    build(book)
+    unchanged = build(book, "-W").stdout
+    pretend_to_run(book, "[[7]]")  # the outputs differ under the same keys
+    path = book / "book/1_one/1_first.py"
+    path.write_text(FIRST.replace("Matrix product:", "The product:"), "utf-8")
+    pretend_to_run(book)
+
+    renamed = build(book, "-W").stdout
+
+    assert "0 added, 0 changed" in unchanged
+    assert "0 added, 3 changed" in renamed, (
+        renamed
+    )  # the chapter, its API, its reader
+    assert (
+        "The product:"
+        in page(book, "2_two/1_second").select_one("a.gu-link")["title"]
+    )
+
+
+def test_a_chapter_is_read_again_when_only_its_store_key_changed(book: Path):
+    module = book / "src/groundup/linalg.py"
+    module.parent.mkdir()
+    module.write_text("X = 1\n")
+    pretend_to_run(book, "old")
+    build(book)
+    module.write_text("X = 2\n")
+    pretend_to_run(book, "new\nand two lines")
+
+    built = build(book, "-W").stdout
+
+    assert "0 added, 1 changed" in built, built
+    output = page(book, "2_two/1_second").select(".cell_output")[-1]
+    assert "new" in output.get_text()
+    assert not output.select(".gu-wrap")  # only a single line may be wrapped
+
+
+def test_a_chapter_that_has_not_run_is_refused_by_name(book: Path):
+    path = book / "book/2_two/1_second.py"
+    path.write_text(SECOND.replace("[[3]]", "[[4]]"), "utf-8")
+
+    built = build(book, "-W")
+
+    assert built.returncode != 0
+    assert "2_two/1_second.py: not executed: run nox -s build" in built.stderr
+    assert "1_first" not in built.stderr
+    assert "Traceback" not in built.stderr
+
+
+def test_a_draft_shows_a_chapter_that_has_not_run(book: Path):
+    path = book / "book/2_two/1_second.py"
+    path.write_text(SECOND.replace("[[3]]", "[[4]]"), "utf-8")
+
+    draft = build(book, "-D", "groundup_draft=1")
+    pretend_to_run(book)
+    after = build(book, "-W")
+
+    assert draft.returncode == after.returncode == 0
+    receipt = page(book, "2_two/1_second").select_one(".gu-receipt").get_text()
+    assert "torch 2.13.0" in receipt  # the draft was not taken for the page
+
+
+def test_one_chapter_can_be_built_without_the_others(book: Path):
+    only = build(book, "-D", "groundup_only=2_two/1_second")
+    assert only.returncode == 0, only.stderr
+    assert page(book, "2_two/1_second").select(".cell_input")
+    assert not page(book, "1_one/1_first").select(".cell_input")
+
+    assert build(book, "-W").returncode == 0
+    assert page(book, "1_one/1_first").select(".cell_input")
+
+
+def test_a_build_waits_for_another_of_the_same_folder(book: Path):
+    arguments = ["-q", "-c", ROOT, "-D", f"groundup_root={book}"]
+    arguments += [book / "book", book / "html"]
+    second = get_context("fork").Process(
+        target=run_sphinx, args=(book, arguments)
+    )
+    with FileLock(book / "html.lock"):
+        second.start()
+        second.join(10)
+        assert second.is_alive()
+    second.join()
+    assert second.exitcode == 0 and page(book, "index").h1
+
+
+def test_an_unknown_chapter_is_named(book: Path):
+    built = build(book, "-D", "groundup_only=9_nine/1_none")
+    assert built.returncode != 0
+    assert "no chapter '9_nine/1_none', but 1_one/1_first" in built.stderr
+
+
+def test_a_warning_names_its_line_and_fails_every_build_until_mended(
+    book: Path,
+):
+    path = book / "book/2_two/1_second.py"
+    wrong = SECOND + '\n# %% [markdown]\n"""\n\nSee {doc}`/nowhere`.\n"""\n'
+    path.write_text(wrong, "utf-8")
+    line = wrong[: wrong.index("See")].count("\n") + 1
+
+    first, second = build(book, "-W"), build(book, "-W")
+    path.write_text(SECOND, "utf-8")
+    mended = build(book, "-W")
+
+    for built in (first, second):
+        assert built.returncode != 0
+        assert f"1_second.py:{line}: WARNING: unknown document" in built.stderr
+    assert mended.returncode == 0, mended.stderr
+
+
+def test_links_are_names_of_the_library_and_nothing_else():
+    first, second = chapter(FIRST), chapter(SECOND, "2_two/1_second")
+    library = exports([first, second])
+
+    found = links.links(second, library)
+
+    names = [
+        (each.name, second.cells[each.cell].source[each.start : each.end])
+        for each in found
+    ]
+    matmul, affine = (
+        ("groundup.linalg.matmul", "matmul"),
+        ("groundup.nn.functional.affine", "affine"),
+    )
+    assert names == [matmul, matmul, affine, matmul]
+    assert (
+        links.links(first, library) == []
+    )  # twice's parameter is not the function
+
+
+@pytest.mark.parametrize(
+    ("statement", "linked"),
+    [
+        (
+            "import groundup\ngroundup.linalg.matmul(1)",
+            "groundup.linalg.matmul",
+        ),
+        ("from groundup import linalg\nlinalg.matmul(1)", "linalg.matmul"),
+        ("import groundup.linalg as la\nla.matmul(1)", "la.matmul"),
+    ],
+)
+def test_links_follow_modules(statement: str, linked: str):
+    user = chapter(f"# %%\n{statement}\n", "3_three/1_third")
+    (found,) = links.links(user, exports([chapter(FIRST)]))
+    assert user.cells[0].source[found.start : found.end] == linked
+
+
+def test_weave_wraps_whole_tokens_and_counts_entities_as_characters():
+    code = (
+        '<pre><span></span><span class="s">&lt;&#39;</span> '
+        '<span class="n">f</span><span class="p">(</span></pre>'
+    )
+    woven = links.weave(code, {(3, 4): '<a href="x">'})
+    assert '<a href="x"><span class="n">f</span></a><span class="p">' in woven
+    assert links.weave(code, {(1, 2): '<a href="x">'}) == code  # inside a token
+
+
+def test_changes_show_the_rewritten_definition_only():
+    ((index, [(name, difference)]),) = changes.changes(chapter(FIRST)).items()
+    assert (index, name) == (3, "matmul")
+    marks = [line[0] for line in difference.split("\n")]
+    assert marks.count("-") == 2 and marks.count("+") == 3
+
+
+def test_a_figure_keeps_only_the_ids_it_uses_and_follows_the_theme():
+    svg = figures.svg(SVG, 'a "line"', "c4-0")
+    assert svg.startswith('<svg role="img" aria-label="a &quot;line&quot;"')
+    assert (
+        "metadata" not in svg and "DejaVu" not in svg and "patch_1" not in svg
+    )
+    assert 'id="c4-0-tick"' in svg and 'href="#c4-0-tick"' in svg
+    assert "url(#c4-0-p1)" in svg and 'id="c4-0-p1"' in svg
+    assert "stroke: var(--gu-ink)" in svg and "fill: var(--gu-paper)" in svg
+    assert "#123456" in svg
+
+
+def test_a_figure_is_rounded_except_for_its_scales_and_its_text():
+    path = '<path d="M 7.2 19.278125" transform="matrix(0.07143 0)"/>'
+    text = '<text y="3.25">0.09625</text>'
+    assert figures.svg(f"<svg><g/>{path}{text}</svg>", "a", "c1-0") == (
+        '<svg role="img" aria-label="a">'
+        f'<path d="M 7.2 19.28" transform="matrix(0.07143 0)"/>{text}</svg>'
+    )
+
+
+def test_a_figure_writes_what_is_invisible_never_and_what_repeats_once():
+    dot = '<use xlink:href="#d" {} style="fill: #123456"/>\n'
+    marks = dot.format('x="1"') + dot.format('x="2"')
+    text = "<text style=\"font-size: 9px; font-family: 'A', 'B'\" x=\"3\">0"
+    turned = text.replace(">0", ' transform="rotate(-0 3.12345 4)">0')
+    shown = '<path d="M 0 0" style="fill: none; stroke: #123456"/>'
+    hidden = '<path d="M 0 0" style="fill: none"/>'
+    svg = figures.svg(f"<svg>{marks}{shown}{hidden}{turned}</svg>", "a", "c1")
+    assert svg == (
+        '<svg role="img" aria-label="a"><g style="fill: #123456">'
+        '<use xlink:href="#c1-d" x="1"/>\n<use xlink:href="#c1-d" x="2"/>\n'
+        f'</g>\n{shown}<text style="font-size: 9px;" x="3">0</svg>'
+    )
+
+
+def test_tokens_without_a_colour_have_no_element():
+    css = (ROOT / "_config/site/theme/static/groundup.css").read_text()
+    coloured = "".join(re.findall(r"\.highlight span:is\((.*?)\)", css))
+    plain = markup.PLAIN.pattern.split("(?:")[1].split(")")[0].split("|")
+    assert ".kn" in coloured and "n" in plain
+    assert not {*re.findall(r"\w+", coloured)} & {*plain}
+    code = '<span class="k">if</span> <a><span class="n">x</span></a>'
+    assert markup.PLAIN.sub(r"\1", code) == (
+        '<span class="k">if</span> <a>x</a>'
+    )
+
+
+def test_api_pages_describe_classes_without_importing_them():
+    text = '''# %% module="nn.linear" tags=["export"]
+from no_such_package import Base
+
+class Linear(Base):
+    """An affine map."""
+
+    def __init__(self, d_in: int, bias: bool = True) -> None:
+        self.d_in = d_in
+
+    @property
+    def size(self) -> int:
+        """The width."""
+        return self.d_in
+
+    @staticmethod
+    def of(weight: list) -> "Linear":
+        return Linear(len(weight))
+
+    def forward(self, input: list) -> list:
+        return input
+
+    def _hidden(self) -> None: ...
+'''
+    linear = chapter(text)
+    pages = api.pages([linear], exports([linear]), {linear.name: []})
+    described = pages["api/nn.linear.md"]
+    assert "{py:class} Linear(d_in: int, bias: bool=True)" in described
+    assert "{py:property} size" in described
+    assert (
+        "{py:method} of(weight: list)" in described
+        and ":staticmethod:" in described
+    )
+    assert "{py:method} forward(input: list) -> list" in described
+    assert "_hidden" not in described
+
+
+def test_api_escapes_a_star_outside_code():
+    assert api.prose("(n, h*d), `h*d`") == r"(n, h\*d), `h*d`"
+
+
+def test_text_line_is_where_the_prose_begins():
+    cells = chapter('# %% [markdown]\n"""\n\n\nHere\n"""\n# %%\n1\n').cells
+    assert [text_line(cell) for cell in cells] == [5, 7]
+
+
+def test_a_receipt_states_time_versions_and_commit(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(receipts, "commit", lambda: "abc1234")
+    text = receipts.receipt({"seconds": 12.3, "versions": {"torch": "2.13.0"}})
+    assert all(part in text for part in ("12 s", "torch 2.13.0", "abc1234"))
+
+
+def test_a_receipt_without_a_repository_names_no_commit(monkeypatch, tmp_path):
+    receipts.commit.cache_clear()
+    monkeypatch.setattr(receipts, "ROOT", tmp_path)
+    assert "commit" not in receipts.receipt({"seconds": 0.1, "versions": {}})
+    receipts.commit.cache_clear()
+
+
+def test_downloads_are_notebooks_with_outputs(book: Path):
+    build(book)
+    path = book / "html/_sources/2_two/1_second.ipynb"
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    assert cells[-1]["outputs"][0]["text"] == ["[[6]]"]

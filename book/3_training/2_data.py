@@ -1191,24 +1191,22 @@ def _check_order(
 _STREAMS = IterableDataset | torch.utils.data.IterableDataset
 
 
-def _check_workers(loader: "DataLoader") -> None:
-    if loader.num_workers < 0 or loader.timeout < 0:
+def _check_workers(options: Mapping[str, Any]) -> None:
+    workers, timeout = options["num_workers"], options["timeout"]
+    if workers < 0 or timeout < 0:
         raise ValueError(
             "expected num_workers and timeout of 0 or more, got "
-            f"{loader.num_workers} and {loader.timeout}"
+            f"{workers} and {timeout}"
         )
-    ahead = loader.prefetch_factor
+    ahead = options["prefetch_factor"]
     if ahead is not None and ahead < 1:
         raise ValueError(f"expected prefetch_factor of 1 or more, got {ahead}")
-    names = ("timeout", "prefetch_factor", "persistent_workers")
-    given = [
-        name
-        for name in (*names, "multiprocessing_context")
-        if getattr(loader, name)
-    ]
-    if given and not loader.num_workers:
-        raise ValueError(f"{', '.join(given)}: needs num_workers > 0, got 0")
-    _start_context(loader.multiprocessing_context)
+    alone = ("timeout", "prefetch_factor", "persistent_workers")
+    names = (*alone, "multiprocessing_context")
+    given = ", ".join(name for name in names if options[name])
+    if given and not workers:
+        raise ValueError(f"{given}: needs num_workers > 0, got 0")
+    _start_context(options["multiprocessing_context"])
 
 
 def _start_context(wanted: str | BaseContext | None) -> BaseContext:
@@ -1261,7 +1259,7 @@ class DataLoader(Resumable):
         self.timeout, self.prefetch_factor = timeout, prefetch_factor
         self.persistent_workers = persistent_workers
         self.multiprocessing_context = multiprocessing_context
-        _check_workers(self)
+        _check_workers(vars(self))
         self._set_order(batch_size, shuffle, sampler, batch_sampler, drop_last)
 
 

@@ -1,9 +1,9 @@
 """The one parser: the text of a chapter -> Chapter(cells).
 
 A chapter is a Jupytext ``py:percent`` script.  A markdown cell is one string
-literal, ``r\"\"\" ... \"\"\"``.  Cells keep their raw text and their line in the
-file, so that every later step can slice instead of re-generate and can name
-the line that is wrong.
+literal in triple quotes.  Cells keep their raw text and their line in the file,
+so that every later step can slice instead of re-generate and can name the line
+that is wrong.
 """
 
 import ast

@@ -17,7 +17,7 @@ from pathlib import Path
 from _config.chapters.parse import Cell, Chapter, ChapterError
 from _config.ledger.proofs import TESTS, Proof, read_proofs
 from _config.ledger.torch_names import kind, prefixes, spellings
-from _config.ledger.uses import Use, Walker, class_attributes
+from _config.ledger.uses import Named, Walker, class_attributes
 
 RULES = Path(__file__).with_name("ledger.toml")
 FREE = sys.stdlib_module_names | {"groundup"}
@@ -143,7 +143,7 @@ def read_chapter(
     walker = Walker(class_attributes(own), library)
     for cell in chapter.cells:
         ledger.errors += read_marker(ledger, chapter, cell, proofs)
-        uses = walker.walk(nodes.get(cell.line, []))
+        uses = walker.names(nodes.get(cell.line, []))
         if cell in ours:
             ledger.errors += refusals(ledger, chapter, uses)
     for cell in ours:
@@ -191,7 +191,7 @@ def read_marker(
 
 
 def refusals(
-    ledger: Ledger, chapter: Chapter, uses: list[Use]
+    ledger: Ledger, chapter: Chapter, uses: list[Named]
 ) -> Iterator[ChapterError]:
     """The uses that are neither allowed, nor earned, nor on loan."""
     allowed = ledger.rules.allowed

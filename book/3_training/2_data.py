@@ -647,7 +647,7 @@ def _as_tensor(leaf: Any) -> Any:
 
 
 # %%
-default_convert({"x": [np.arange(2), np.float32(1.5)], "name": "a"})
+default_convert({"x": [digits[:2].numpy(), np.float32(1.5)], "name": "a"})
 
 # %% [markdown]
 r"""
@@ -985,6 +985,13 @@ def skip(iterator: Iterator, n: int) -> None:
     deque(islice(iterator, n), maxlen=0)
 
 
+def _length(batches: Iterable) -> int | None:
+    try:
+        return len(batches)
+    except TypeError:
+        return None
+
+
 # %%
 state = json.loads(json.dumps(random_state()))
 first = torch.rand(2), random.random(), np.random.rand()
@@ -1033,13 +1040,6 @@ class Resumable:
         }
 
 
-def _length(batches: Iterable) -> int | None:
-    try:
-        return len(batches)
-    except TypeError:
-        return None
-
-
 # %% tags=["export"] module="data.resume"
 class Resumable(Resumable):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -1063,6 +1063,9 @@ class Resumable(Resumable):
         """The generators that the order is drawn from, but the global one."""
         return [] if self.generator is None else [self.generator]
 
+
+# %%
+Resumable().state_dict()
 
 # %% [markdown]
 r"""
@@ -1189,6 +1192,7 @@ def _check_order(
 
 # %% tags=["export"]
 _STREAMS = IterableDataset | torch.utils.data.IterableDataset
+_FIXED = ("dataset", "sampler", "batch_sampler", "batch_size", "drop_last")
 
 
 def _check_workers(options: Mapping[str, Any]) -> None:
@@ -1201,8 +1205,8 @@ def _check_workers(options: Mapping[str, Any]) -> None:
     ahead = options["prefetch_factor"]
     if ahead is not None and ahead < 1:
         raise ValueError(f"expected prefetch_factor of 1 or more, got {ahead}")
-    alone = ("timeout", "prefetch_factor", "persistent_workers")
-    names = (*alone, "multiprocessing_context")
+    names = ["timeout", "prefetch_factor", "persistent_workers"]
+    names += ["multiprocessing_context"]
     given = ", ".join(name for name in names if options[name])
     if given and not workers:
         raise ValueError(f"{given}: needs num_workers > 0, got 0")
@@ -1257,7 +1261,7 @@ class DataLoader(Resumable):
         self.generator, self.pin_memory = generator, pin_memory
         self.num_workers, self.worker_init_fn = num_workers, worker_init_fn
         self.timeout, self.prefetch_factor = timeout, prefetch_factor
-        self.persistent_workers = persistent_workers
+        self.persistent_workers, self._pool = persistent_workers, None
         self.multiprocessing_context = multiprocessing_context
         _check_workers(vars(self))
         self._set_order(batch_size, shuffle, sampler, batch_sampler, drop_last)
@@ -1308,8 +1312,7 @@ happen. The rest can, so the job is made anew whenever it is asked for.
 # %% What a batch is made of tags=["export"]
 class DataLoader(DataLoader):
     def __setattr__(self, name: str, value: object) -> None:
-        made_of = "dataset sampler batch_sampler batch_size drop_last"
-        if name in made_of.split() and name in vars(self):
+        if name in _FIXED and name in vars(self):
             raise ValueError(f"{name} is fixed: make a new loader instead")
         super().__setattr__(name, value)
 
@@ -1341,6 +1344,12 @@ To go on in the middle of a stream is to read what was seen, and to forget it.
 
 # %% Iterating tags=["export"]
 class DataLoader(DataLoader):
+    def _generators(self) -> list[torch.Generator]:
+        inner = getattr(self.batch_sampler, "sampler", None)
+        drawing = [self, self.sampler, self.batch_sampler, inner]
+        found = [getattr(each, "generator", None) for each in drawing]
+        return list({id(each): each for each in found if each}.values())
+
     def _batches(self, epoch: dict[str, Any]) -> Iterator:
         job, indices = self.job, iter(self._order)
         if not job.iterable:
@@ -1352,12 +1361,6 @@ class DataLoader(DataLoader):
 
     def _load(self, job: Job, indices: Iterator, epoch: dict) -> Iterator:
         return load(job, indices)
-
-    def _generators(self) -> list[torch.Generator]:
-        inner = getattr(self.batch_sampler, "sampler", None)
-        drawing = [self, self.sampler, self.batch_sampler, inner]
-        found = [getattr(each, "generator", None) for each in drawing]
-        return list({id(each): each for each in found if each}.values())
 
 
 def _pinned(batch: Any) -> Any:
@@ -1605,6 +1608,13 @@ def accuracy_after(seed: int, epochs: Iterable[Iterable]) -> float:
                     param.grad = None
     with torch.no_grad():
         return (model(x_valid).argmax(1) == y_valid).float().mean().item()
+
+
+# %% [markdown]
+r"""
+A case is an order, how many rows, and what becomes of the last batch. Both
+seeds are the same for all of them.
+"""
 
 
 # %%
@@ -1863,20 +1873,19 @@ class Setup:
 
 # %% tags=["export", "internal"] module="data.worker"
 class Setup(Setup):
-    def fetcher(self, worker: int, init_fn: Callable | None) -> Callable:
+    def fetcher(self, worker: int, first: bool) -> Callable[[Any], Any]:
         """A function that fetches, or one that raises what went wrong."""
         try:
-            if init_fn is not None:
-                init_fn(worker)
+            if first and self.init_fn is not None:
+                self.init_fn(worker)
             return self.job.fetcher()
-        except Exception as caught:
-            error = caught
+        except Exception as error:
             error.add_note(f"while starting worker {worker}")
+            return partial(_fail, error)
 
-        def fail(index: Any) -> None:
-            raise error
 
-        return fail
+def _fail(error: Exception, index: Any) -> None:
+    raise error
 
 
 # %%
@@ -1884,7 +1893,9 @@ def no_disk(worker: int) -> None:
     raise OSError("no such disk")
 
 
-_answer(Setup(job, 1, 0, no_disk).fetcher(0, no_disk), [2, 3])[1][0].__notes__
+fetch = Setup(job, 1, 0, no_disk).fetcher(0, first=True)
+kind, (error, text) = _answer(fetch, [2, 3])
+kind, error, error.__notes__
 
 # %% [markdown]
 r"""
@@ -1909,13 +1920,13 @@ def work(
     tasks, closed = queue.SimpleQueue(), threading.Event()
     heard = connection, tasks, closed
     threading.Thread(target=_listen, args=heard, daemon=True).start()
-    fetch = setup.fetcher(worker, setup.init_fn)
+    fetch = setup.fetcher(worker, first=True)
     if state is not None:
         set_random_state(state)
     last = random_state()
     while (task := tasks.get()) is not None and not closed.is_set():
         if task == "epoch":
-            fetch = setup.fetcher(worker, None)
+            fetch = setup.fetcher(worker, first=False)
             continue
         kind, value = _answer(fetch, *task)
         now = random_state()
@@ -1981,10 +1992,16 @@ def _stop(pid: int, connections: list, processes: list) -> None:
             process.join()
 
 
+# %% tags=["export", "internal"] module="data.pool"
 def _death(process: Any) -> str:
     process.join(1)
     code = process.exitcode
-    if code is not None and code < 0:
+    if code is None:  # it lives: each tensor that it sent is an open file
+        return (
+            "sent what cannot be received; if too many files are open, keep "
+            "fewer batches or raise the limit (ulimit -n)"
+        )
+    if code < 0:
         how = f"was killed by {signal.Signals(-code).name}"
         hint = ", as when memory runs out" if code == -signal.SIGKILL else ""
         return f"{how}{hint}"
@@ -2099,7 +2116,7 @@ class WorkerPool(WorkerPool):
             raise RuntimeError(f"no batch from worker {worker} in {timeout} s")
         try:
             kind, value, state = pipe.recv()
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, RuntimeError) as error:
             raise self._dead(worker) from error
         self.states[worker] = state or self.states[worker]
         return worker, kind, value
@@ -2195,8 +2212,6 @@ epoch to the next, so they belong to what is saved.
 
 # %% A pool that may persist tags=["export"]
 class DataLoader(DataLoader):
-    _pool: WorkerPool | None = None  # kept if persistent
-
     def _ready_pool(self, job: Job, epoch: dict[str, Any]) -> WorkerPool:
         pool, n = self._pool, self.num_workers
         if pool is not None and pool.close.alive:

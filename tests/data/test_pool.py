@@ -169,3 +169,15 @@ def test_workers_go_with_the_main_process(number):
     while not all(map(gone, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert len(workers) == 2 and all(map(gone, workers))
+
+
+def test_too_many_open_files_are_named_and_what_to_do():
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    n_open = max(map(int, os.listdir("/dev/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 24, limits[1]))
+    try:
+        with pytest.raises(RuntimeError, match=r"too many files.*ulimit -n"):
+            list(DataLoader(Items(n=1000), num_workers=1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

@@ -50,6 +50,7 @@ def _check_order(
 
 
 _STREAMS = IterableDataset | torch.utils.data.IterableDataset
+_FIXED = ("dataset", "sampler", "batch_sampler", "batch_size", "drop_last")
 
 
 def _check_workers(options: Mapping[str, Any]) -> None:
@@ -62,8 +63,8 @@ def _check_workers(options: Mapping[str, Any]) -> None:
     ahead = options["prefetch_factor"]
     if ahead is not None and ahead < 1:
         raise ValueError(f"expected prefetch_factor of 1 or more, got {ahead}")
-    alone = ("timeout", "prefetch_factor", "persistent_workers")
-    names = (*alone, "multiprocessing_context")
+    names = ["timeout", "prefetch_factor", "persistent_workers"]
+    names += ["multiprocessing_context"]
     given = ", ".join(name for name in names if options[name])
     if given and not workers:
         raise ValueError(f"{given}: needs num_workers > 0, got 0")
@@ -103,7 +104,7 @@ class DataLoader(Resumable):
         self.generator, self.pin_memory = generator, pin_memory
         self.num_workers, self.worker_init_fn = num_workers, worker_init_fn
         self.timeout, self.prefetch_factor = timeout, prefetch_factor
-        self.persistent_workers = persistent_workers
+        self.persistent_workers, self._pool = persistent_workers, None
         self.multiprocessing_context = multiprocessing_context
         _check_workers(vars(self))
         self._set_order(batch_size, shuffle, sampler, batch_sampler, drop_last)
@@ -136,8 +137,7 @@ class DataLoader(Resumable):
             self.collate_fn = default_collate if batched else default_convert
 
     def __setattr__(self, name: str, value: object) -> None:
-        made_of = "dataset sampler batch_sampler batch_size drop_last"
-        if name in made_of.split() and name in vars(self):
+        if name in _FIXED and name in vars(self):
             raise ValueError(f"{name} is fixed: make a new loader instead")
         super().__setattr__(name, value)
 
@@ -160,6 +160,12 @@ class DataLoader(Resumable):
         n, size = len(self.dataset), self.batch_size or 1
         return n // size if self.drop_last else -(-n // size)
 
+    def _generators(self) -> list[torch.Generator]:
+        inner = getattr(self.batch_sampler, "sampler", None)
+        drawing = [self, self.sampler, self.batch_sampler, inner]
+        found = [getattr(each, "generator", None) for each in drawing]
+        return list({id(each): each for each in found if each}.values())
+
     def _batches(self, epoch: dict[str, Any]) -> Iterator:
         job, indices = self.job, iter(self._order)
         if not job.iterable:
@@ -180,12 +186,6 @@ class DataLoader(Resumable):
             pool.ask(index)
         return self._answers(pool, indices)
 
-    def _generators(self) -> list[torch.Generator]:
-        inner = getattr(self.batch_sampler, "sampler", None)
-        drawing = [self, self.sampler, self.batch_sampler, inner]
-        found = [getattr(each, "generator", None) for each in drawing]
-        return list({id(each): each for each in found if each}.values())
-
     def _answers(self, pool: WorkerPool, indices: Iterator) -> Iterator:
         try:
             while pool.due:
@@ -197,8 +197,6 @@ class DataLoader(Resumable):
         finally:
             if not self.persistent_workers:
                 pool.close()
-
-    _pool: WorkerPool | None = None  # kept if persistent
 
     def _ready_pool(self, job: Job, epoch: dict[str, Any]) -> WorkerPool:
         pool, n = self._pool, self.num_workers

@@ -35,7 +35,12 @@ def _stop(pid: int, connections: list, processes: list) -> None:
 def _death(process: Any) -> str:
     process.join(1)
     code = process.exitcode
-    if code is not None and code < 0:
+    if code is None:  # it lives: each tensor that it sent is an open file
+        return (
+            "sent what cannot be received; if too many files are open, keep "
+            "fewer batches or raise the limit (ulimit -n)"
+        )
+    if code < 0:
         how = f"was killed by {signal.Signals(-code).name}"
         hint = ", as when memory runs out" if code == -signal.SIGKILL else ""
         return f"{how}{hint}"
@@ -112,7 +117,7 @@ class WorkerPool:
             raise RuntimeError(f"no batch from worker {worker} in {timeout} s")
         try:
             kind, value, state = pipe.recv()
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, RuntimeError) as error:
             raise self._dead(worker) from error
         self.states[worker] = state or self.states[worker]
         return worker, kind, value

@@ -50,6 +50,13 @@ def skip(iterator: Iterator, n: int) -> None:
     deque(islice(iterator, n), maxlen=0)
 
 
+def _length(batches: Iterable) -> int | None:
+    try:
+        return len(batches)
+    except TypeError:
+        return None
+
+
 class Resumable:
     """Batches that can be left in the middle of an epoch and resumed there.
 
@@ -125,13 +132,6 @@ class Resumable:
         finally:
             if self._epoch is epoch and not self._resumes:
                 self._epoch = None
-
-
-def _length(batches: Iterable) -> int | None:
-    try:
-        return len(batches)
-    except TypeError:
-        return None
 
 
 @contextmanager

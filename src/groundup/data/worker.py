@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -91,20 +92,19 @@ class Setup:
         # some datasets ask torch, which has no public way to be told
         torch.utils.data._utils.worker._worker_info = _info
 
-    def fetcher(self, worker: int, init_fn: Callable | None) -> Callable:
+    def fetcher(self, worker: int, first: bool) -> Callable[[Any], Any]:
         """A function that fetches, or one that raises what went wrong."""
         try:
-            if init_fn is not None:
-                init_fn(worker)
+            if first and self.init_fn is not None:
+                self.init_fn(worker)
             return self.job.fetcher()
-        except Exception as caught:
-            error = caught
+        except Exception as error:
             error.add_note(f"while starting worker {worker}")
+            return partial(_fail, error)
 
-        def fail(index: Any) -> None:
-            raise error
 
-        return fail
+def _fail(error: Exception, index: Any) -> None:
+    raise error
 
 
 def work(
@@ -122,13 +122,13 @@ def work(
     tasks, closed = queue.SimpleQueue(), threading.Event()
     heard = connection, tasks, closed
     threading.Thread(target=_listen, args=heard, daemon=True).start()
-    fetch = setup.fetcher(worker, setup.init_fn)
+    fetch = setup.fetcher(worker, first=True)
     if state is not None:
         set_random_state(state)
     last = random_state()
     while (task := tasks.get()) is not None and not closed.is_set():
         if task == "epoch":
-            fetch = setup.fetcher(worker, None)
+            fetch = setup.fetcher(worker, first=False)
             continue
         kind, value = _answer(fetch, *task)
         now = random_state()

@@ -53,7 +53,6 @@ TOO_LONG = {
     "2_backward/2_init",
     "2_backward/4_layers",
     "2_backward/5_autograd",
-    "2_backward/6_linear",
     "3_training/1_loss",
     "3_training/2_data",
     "3_training/4_learner",

@@ -92,7 +92,7 @@ r"""
 
 How to see the output of the third layer? One could write the forward pass out
 and print in between, and undo it afterwards. A hook needs no change to the
-model: {doc}`/2_backward/6_linear` gave each module a list of functions that it
+model: {doc}`/2_backward/7_module` gave each module a list of functions that it
 calls with what went in and what came out.
 """
 

@@ -53,12 +53,11 @@ TOO_LONG = {
     "2_backward/2_init",
     "2_backward/4_layers",
     "2_backward/5_autograd",
-    "2_backward/6_linear",
     "3_training/1_loss",
     "3_training/2_data",
-    "3_training/3_learner",
-    "3_training/5_inside",
-    "3_training/6_optim",
+    "3_training/4_learner",
+    "3_training/6_inside",
+    "3_training/8_optim",
 }
 FOLDED = {"hide-input", "solution", "answer", "record"}
 

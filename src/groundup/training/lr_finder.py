@@ -1,4 +1,4 @@
-# Extracted from book/3_training/4_annealing.py; edit it there.
+# Extracted from book/3_training/5_annealing.py; edit it there.
 """A search for the learning rate to begin with."""
 
 import copy
@@ -15,7 +15,7 @@ from groundup.training.callback import (
 )
 from groundup.training.checkpoint import Checkpoint
 from groundup.training.learner import Learner
-from groundup.training.state import (
+from groundup.training.saving import (
     all_random_states,
     load_run_state,
     run_state,

@@ -927,6 +927,18 @@ def test_an_edited_module_is_restored_and_the_edit_kept(book, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_what_git_holds_needs_no_keeping(book, tmp_path, capsys):
+    src = tmp_path / "src"
+    extract(book(GOOD), src)
+    path = src / "groundup/linalg.py"
+    path.write_text(path.read_text() + "# merged\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=b"]
+    for words in (["init", "-q"], ["add", "src"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    assert extract(tmp_path / "book", src) == [path]
+    assert capsys.readouterr().err == ""
+
+
 def test_an_unchanged_book_is_not_read_again(book, tmp_path, monkeypatch):
     src, path = tmp_path / "src", book(GOOD, LATER)
     extract(path, src)

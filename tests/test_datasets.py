@@ -501,6 +501,11 @@ def test_what_is_nowhere_names_each_place_and_the_line_to_run(
     assert (cache / FILE).read_bytes() == b"damaged"
 
 
+def test_a_file_that_does_not_exist_is_refused_with_those_that_do(cache):
+    with pytest.raises(ValueError, match=f"no file 'labels'.*{FILE}"):
+        find_bytes(source(), "labels")
+
+
 def test_without_the_variable_the_platforms_cache_is_used(monkeypatch):
     monkeypatch.delenv("GROUNDUP_DATA", raising=False)
     import pooch

@@ -25,7 +25,8 @@ You program in Python. You need no course in machine learning, and of
 mathematics the derivative of $x^2$ and the patience to follow a sum. If you
 would rather see a network learn first, begin with {doc}`/1_pixels/1_similarity`
 and come back when you wonder how these pages are made: of this chapter, the
-others use only `assert_equal` and `assert_close`, and those do what they say.
+others use only the checks, `assert_equal` and its kin, and those do what they
+say.
 
 A chapter is either a story or a **starred** chapter. A story builds the small
 version of a thing, looks at it, and goes on. What a library needs beyond that,
@@ -268,9 +269,8 @@ tally.total
 r"""
 It runs at once: the name now means the second class, which inherits the rest.
 But nobody would write a library like that, so extraction joins the bodies. A
-cell that begins with `class Tally(Tally):` *continues* `Tally`, and the margin of
-the page says so. In a regular expression `\1` stands for what the first group
-matched.
+cell that begins with `class Tally(Tally):` *continues* `Tally`. In a regular
+expression `\1` stands for what the first group matched.
 """
 
 
@@ -319,11 +319,15 @@ def check_names(text: str) -> None:
 
 
 check_names(growing)
+assert extract(toy) == "\n\n\n".join(
+    ["# Extracted from toy.py.", read_cells(toy)[1].source + "\n"]
+)
+refused = ""
 try:
     check_names(toy + again)
 except ValueError as error:
-    assert str(error) == message
-extract(toy).splitlines()
+    refused = str(error)
+assert refused == message
 
 # %% [markdown]
 r"""

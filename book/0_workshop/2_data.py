@@ -177,6 +177,8 @@ class Source:
 
     def expected(self, file: str) -> tuple[int, str]:
         """The size of a file and its checksum."""
+        if file not in FILES:
+            raise ValueError(f"no file {file!r}: there are {', '.join(FILES)}")
         position = FILES.index(file)
         return self.sizes[position], self.sha256[position]
 
@@ -400,7 +402,8 @@ r"""
 That ends a download which drips. One that stalls writes nothing, so somebody
 else has to look at the clock. The request runs in a thread of its own; we wait
 beside it, and leave it when its credit is gone. A daemon thread does not keep
-the program alive, and its own limit on silence ends it soon after.
+the program alive, and it ends with the next piece that comes, or after a minute
+without a byte.
 """
 
 

@@ -589,8 +589,8 @@ Markdown(
 r"""
 ## All ten digits
 
-Nothing in the means was special to 3 and 7. Make ten, measure ten distances
-for each image, and answer with the digit of the smallest.
+Nothing in the means was special to 3 and 7. Make ten, measure ten distances for
+each image, and answer with the digit of the smallest.
 """
 
 # %%
@@ -616,17 +616,16 @@ def distances(distance, pictures) -> Tensor:
 
 l1, l2 = distances(l1_distance, means), distances(l2_distance, means)
 score_l1, score_l2 = (accuracy(each.argmin(1), y) for each in (l1, l2))
-l1.shape, score_l1, score_l2
-
-# %% tags=["remove-input"]
 assert_close(score_l1, 0.6685, rtol=0, atol=1e-3)
 assert_close(score_l2, 0.8203, rtol=0, atol=1e-3)
-Markdown(
-    "Always giving one answer would score about 10 %, so both know something. But "
-    f"L1 is now {100 * (score_l2 - score_l1):.0f} points behind. A "
-    "{term}`confusion matrix` shows where: row by row the true digit, column by "
-    "column the answer, and on the diagonal what was right."
-)
+l1.shape, score_l1, score_l2
+
+# %% [markdown]
+r"""
+Always giving one answer would score about a tenth, so both know something. But
+L1 has fallen far behind. A {term}`confusion matrix` shows where: row by row the
+true digit, column by column the answer, and on the diagonal what was right.
+"""
 
 
 # %% Confusions tags=["export"]

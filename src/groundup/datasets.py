@@ -62,6 +62,8 @@ class Source:
 
     def expected(self, file: str) -> tuple[int, str]:
         """The size of a file and its checksum."""
+        if file not in FILES:
+            raise ValueError(f"no file {file!r}: there are {', '.join(FILES)}")
         position = FILES.index(file)
         return self.sizes[position], self.sha256[position]
 

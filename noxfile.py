@@ -49,21 +49,9 @@ def build(session: nox.Session) -> None:
 
     `nox -s build -- 2_backward/1_matmul` does it for one chapter.
     """
-    if len(session.posargs) > 1:
-        session.error("name one chapter, or none to build the book")
-    paths = [arg.removeprefix("book/") for arg in session.posargs]
-    names = [path.removesuffix(".py") for path in paths]
-    run(session, "-m", "_config.extract")
-    run(session, "-m", "_config.ledger")
-    run(session, "-m", "_config.execute", *names)
-    if names:
-        only = ["-D", f"groundup_only={names[0]}"]
-    else:
-        run(session, "-m", "_config.bench", "--stale")
-        only = ["-W", "--keep-going", "-j", "2"]
-    sphinx = ["-m", "sphinx", "-q", *only, "-c", "."]
-    run(session, *sphinx, "book", "_build/html")
-    page = ROOT / "_build/html" / f"{[*names, 'index'][0]}.html"
+    run(session, "-m", "_config.build", *session.posargs)
+    name = (session.posargs or ["index"])[0].removeprefix("book/")
+    page = ROOT / f"_build/html/{name.removesuffix('.py')}.html"
     session.log(f"read it: {page.as_uri()}")
 
 

@@ -194,6 +194,7 @@ def read_chapter(path: Path, book: Path = BOOK) -> Chapter:
     return parse(text, path, name.as_posix())
 
 
+@lru_cache(maxsize=256)  # so that all that is asked of a text is asked once
 def parse(text: str, path: Path, name: str) -> Chapter:
     """Split a chapter's text into its cells and check each marker line."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -14,7 +14,8 @@ from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from _config.chapters.parse import ROOT, Chapter, chapter_paths, read_book
+from _config.chapters.files import ROOT, chapter_paths, shown, write
+from _config.chapters.parse import Chapter, read_book
 from _config.ledger.rule import Ledger, read_ledger
 from _config.library.modules import Export, exports
 from _config.runs import execution, records, store
@@ -68,27 +69,41 @@ class Book:
 
     # What was found out, and for what it holds
 
+    @property
+    def sources(self) -> str:
+        """Changes with the library, and with the version that it states."""
+        project = self.src.parent / "pyproject.toml"
+        return contents([*self.src.rglob("*.py"), project])
+
     @cached_property
     def around(self) -> str:
         """Changes with whatever may change any page."""
-        return contents([*self.src.rglob("*.py")]) + workshop()
+        return self.sources + workshop()
 
     @cached_property
     def texts(self) -> str:
-        """Changes with the chapters, and with what is around them."""
-        return contents(self.paths.values()) + self.around
+        """Changes with the chapters."""
+        return contents(self.paths.values()) + workshop()
 
     @cached_property
-    def code(self) -> str:
-        """Changes with the chapters' code and markers, not with their prose."""
-        if self.known.get("texts") != self.texts:
-            cells = [
-                [name, cell.metadata, cell.source * (cell.kind == "code")]
-                for name, chapter in self.chapters.items()
-                for cell in chapter.cells
-            ]
-            self.known |= {"texts": self.texts, "code": digest(json.dumps(cells))}
-        return self.known["code"] + workshop()
+    def cells(self) -> dict[str, str]:
+        """``code`` changes with the chapters' code and markers, not with their
+        prose; ``exported`` with what of it goes into the library."""
+        known = self.known.get("cells", {})
+        if known.get("texts") != self.texts:
+            code, exported = [], []
+            for name, chapter in self.chapters.items():
+                for cell in chapter.cells:
+                    source = cell.source * (cell.kind == "code")
+                    code.append([name, cell.metadata, source])
+                    if "export" in cell.tags:
+                        exported.append(code[-1])
+            known = self.known["cells"] = {
+                "texts": self.texts,
+                "code": digest(json.dumps(code)) + workshop(),
+                "exported": digest(json.dumps(exported)),
+            }
+        return known
 
     @cached_property
     def proofs(self) -> str:
@@ -97,7 +112,7 @@ class Book:
 
     @property
     def measured(self) -> str:
-        """Changes with the benchmarks' results, and with what they depend on."""
+        """Changes with benchmarks' results, and with what they depend on."""
         return contents([self.bench]) + self.proofs + self.around
 
     def due(self, step: str, *inputs: str) -> bool:
@@ -122,8 +137,11 @@ class Book:
         """Changes with whatever the facts of a chapter depend on."""
         path = self.paths[name]
         kept = sorted(path.parent.glob(f"{path.stem}.*.json"))
-        entry = self.store / f"{key}.json"
-        return digest(contents([path, *kept, entry]) + self.around)
+        own = contents([path, *kept, self.outputs(key)])
+        return digest(own + self.around + self.cells["exported"])
+
+    def outputs(self, key: str) -> Path:
+        return self.store / f"{key}.json"
 
     def find_out(self, name: str) -> dict:
         chapter = self.chapters[name]
@@ -132,18 +150,22 @@ class Book:
         summaries = [self.library[each].summary for each in used]
         kept = records.status(chapter, self.src)
         shown = [(each.status, each.kept) for each in kept]
+        shown += [used, summaries, contents([self.outputs(key)])]
         return {
             "state": self.state(name, key),
             "key": key,
             "ran": self.entry(name) is not None,
             "used": used,
             "warnings": execution.warnings(chapter, self.src, self.store),
-            "stamp": digest(json.dumps([key, used, summaries, shown])),
+            "stamp": digest(json.dumps(shown)),
         }
 
     def save(self) -> None:
-        """Keep what was found out."""
-        store.write(self.kept, json.dumps(self.known, indent=1).encode())
+        """Keep what was found out; a disk that refuses costs time, not more."""
+        try:
+            write(self.kept, json.dumps(self.known, indent=1).encode())
+        except OSError as error:
+            print(f"{shown(self.kept)}: {error}", file=sys.stderr)
 
 
 def contents(paths: Iterable[Path]) -> str:

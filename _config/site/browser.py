@@ -20,7 +20,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from _config.chapters.parse import ROOT
+from _config.chapters.files import ROOT
 from _config.site.site_files import Problem, broken_links, page_names, too_heavy
 
 LAYOUT = Path(__file__).with_name("browser.js").read_text("utf-8")

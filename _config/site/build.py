@@ -13,7 +13,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
-from _config.chapters.parse import ROOT, ChapterError, shown
+from _config.chapters.files import ROOT, ChapterError, shown
 from _config.library.extraction import extract
 from _config.runs import benchmarks, execution
 from _config.site.book import Book, open_book
@@ -22,14 +22,14 @@ from _config.site.book import Book, open_book
 def build(only: str = "", root: Path = ROOT) -> int:
     """All steps, for the book or for one chapter; 0 if all is well."""
     try:
-        for path in extract(root / "book", root / "src"):
-            print(shown(path))
         book = open_book(root, root / "book")
-        paths = execution.chosen(filter(None, [only]), book.folder)
+        for path in renew(book):
+            print(shown(path))
+        paths = execution.chosen([only] if only else [], book.folder)
         errors = judge(book)
     except ExceptionGroup as group:
         errors = group.exceptions
-    except (ChapterError, LookupError) as error:
+    except (ChapterError, LookupError, ValueError) as error:
         errors = [error]
     if errors:
         print(*errors, sep="\n", file=sys.stderr)
@@ -46,9 +46,21 @@ def build(only: str = "", root: Path = ROOT) -> int:
     return sphinx(root, *options)
 
 
+def renew(book: Book) -> list[Path]:
+    """Extract the library, where code has changed; the files that changed."""
+    try:
+        if not book.due("library", book.cells["code"], book.sources):
+            return []
+    except ChapterError:
+        pass  # extraction tells all that is wrong
+    changed = extract(book.folder, book.src)
+    book.due("library", book.cells["code"], book.sources)
+    return changed
+
+
 def judge(book: Book) -> Sequence[ChapterError]:
     """What the ledger refuses, where code or proofs have changed."""
-    due = book.due("ledger", book.code, book.proofs)
+    due = book.due("ledger", book.cells["code"], book.proofs)
     return book.ledger.errors if due else []
 
 

@@ -6,6 +6,7 @@ without outputs instead of refusing them; ``groundup_only`` names the one
 chapter to build: others stay as they are, or a bare title if never built.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from _config.chapters.parse import ChapterError, shown
+from _config.chapters.files import ChapterError, shown
 from _config.runs import benchmarks
 from _config.runs.notebook import notebook
 from _config.site import api, ledger_page, markup, page, receipts
@@ -48,7 +49,7 @@ class Site:
         book = self.book
         here = [*book.folder.glob("api/*.md"), book.folder / "ledger.md"]
         touched = book.known.get("generated") != contents(here)
-        if book.due("api", book.texts) or touched:
+        if book.due("api", book.texts, book.around) or touched:
             chapters = [*book.chapters.values()]
             used = {name: book.facts(name)["used"] for name in book.paths}
             pages = api.pages(chapters, book.library, used)
@@ -59,7 +60,10 @@ class Site:
         # A preview keeps the ledger it has: reading the proofs takes long.
         if self.draft and here[-1].exists():
             return
-        if book.due("ledger page", book.code, book.measured) or touched:
+        if (
+            book.due("ledger page", book.cells["code"], book.measured)
+            or touched
+        ):
             measured = benchmarks.read(book.bench)
             keys = benchmarks.keys(book.src, book.tests / "benchmarks")
             text = ledger_page.page(book.ledger, measured, keys)
@@ -86,7 +90,10 @@ class Site:
         chapters = [name for name in docnames if name in self.book.paths]
         if self.only:
             known = {name for name in chapters if name in env.all_docs}
-            docnames[:] = sorted(set(docnames) - known | {self.only})
+            mine = {self.only} & {*docnames}
+            if not env.metadata[self.only].get("stamp"):  # a bare title
+                mine = {self.only}
+            docnames[:] = sorted(set(docnames) - known | mine)
         elif not self.draft:
             missing = [
                 f"{shown(self.book.paths[name])}: "
@@ -142,6 +149,16 @@ class Site:
         html = receipts.receipt(entry.receipt) if complete else receipts.MISSING
         doctree[-1].append(nodes.raw("", html, format="html"))
 
+    def navigation(self, app: Sphinx, env: BuildEnvironment) -> list[str]:
+        """All pages, if what stands in each one's sidebar has changed."""
+        shown = {
+            name: [title.astext(), env.toctree_includes.get(name)]
+            for name, title in sorted(env.titles.items())
+        }
+        if self.draft or not self.book.due("navigation", json.dumps(shown)):
+            return []
+        return sorted(env.found_docs)
+
     def offer(
         self,
         app: Sphinx,
@@ -158,7 +175,6 @@ class Site:
             and self.download(app, pagename).exists()
         ):
             context["ipynb_source"] = f"{pagename}.ipynb"
-
 
     def finish(self, app: Sphinx, exception: Exception | None) -> None:
         """Keep what was found out for the next build."""
@@ -193,6 +209,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("env-get-outdated", site.outdated)
     app.connect("env-before-read-docs", site.select)
     app.connect("source-read", site.read)
+    app.connect("env-updated", site.navigation)
     app.connect(
         "doctree-read", site.decorate, priority=400
     )  # before titles are collected

@@ -112,9 +112,13 @@ def write_book(root: Path) -> Path:
     return root
 
 
-def pretend_to_run(root: Path, printed: str = "[[6]]") -> None:
-    """Store outputs for each chapter: a figure, or text."""
+def pretend_to_run(
+    root: Path, printed: str = "[[6]]", part: str = ""
+) -> None:
+    """Store outputs for each chapter (of a part): a figure, or text."""
     for each in read_book(root / "book"):
+        if not each.name.startswith(part):
+            continue
         outputs = []
         for cell in each.code:
             data = (

@@ -137,7 +137,7 @@ def test_a_chapter_is_read_again_when_only_its_store_key_changed(built: Path):
     module = book / "src/groundup/linalg.py"
     module.parent.mkdir()
     module.write_text("X = 2\n")
-    pretend_to_run(book, "new\nand two lines")
+    pretend_to_run(book, "new\nand two lines", "2_two")
 
     built = build(book, "-W").stdout
 

@@ -8,6 +8,7 @@ replaced.
 import hashlib
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -116,7 +117,8 @@ class Output:
         for path in changed:
             name = path.relative_to(self.root).as_posix()
             text = path.read_bytes() if path.exists() else b""
-            if text and digest(text) != self.written.get(name):
+            known = not text or digest(text) == self.written.get(name)
+            if not known and not is_committed(path):
                 kept = self.folder / "edited" / name
                 write(kept, text)
                 mend = "edit its chapter instead"
@@ -141,6 +143,21 @@ class Output:
             write(self.notes, json.dumps(notes).encode())
         except OSError as error:
             print(f"{shown(self.notes)}: {error}", file=sys.stderr)
+
+
+def is_committed(path: Path) -> bool:
+    """Whether git holds this version of a file."""
+    command = ["git", "ls-files", "--error-unmatch", "--", path.name]
+    changed = ["git", "diff", "--quiet", "HEAD", "--", path.name]
+    try:
+        return not any(
+            subprocess.run(
+                each, cwd=path.parent, capture_output=True
+            ).returncode
+            for each in (command, changed)
+        )
+    except OSError:  # no git
+        return False
 
 
 def digest(data: bytes) -> str:

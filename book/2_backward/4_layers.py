@@ -832,7 +832,7 @@ len(list(InAList().parameters()))
 r"""
 It has no parameters. Torch's module looks at its attributes, and a list is an
 attribute like any other; nobody looks inside. The timing does not show it, and
-an optimiser would have nothing to train. Chapter {doc}`/2_backward/6_linear`
+an optimiser would have nothing to train. Chapter {doc}`/2_backward/7_module`
 builds the module and the list that is looked into. The rest of the listing is
 exercise 4.
 

@@ -1100,7 +1100,7 @@ than the deviation from seed to seed, and on one seed it lost.
   errors that show both shapes.
 * `CrossEntropyLoss`, `NLLLoss`, `BCEWithLogitsLoss`, `MSELoss`, `L1Loss`,
   `SmoothL1Loss` (`nn.loss`): the same as modules.
-* A loop of five lines, which {doc}`/3_training/3_learner` turns into something
+* A loop of five lines, which {doc}`/3_training/4_learner` turns into something
   that can be watched, stopped and resumed.
 
 ## Questions

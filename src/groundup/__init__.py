@@ -9,4 +9,4 @@ from groundup import nn as nn
 from groundup import optim as optim
 from groundup import training as training
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

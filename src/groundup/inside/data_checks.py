@@ -1,4 +1,4 @@
-# Extracted from book/3_training/5_inside.py; edit it there.
+# Extracted from book/3_training/6_inside.py; edit it there.
 """Checks of the data: a sentence about what is wrong, or None."""
 
 import math
@@ -49,10 +49,11 @@ def check_labels(input: Tensor, target: Tensor) -> str | None:
     )
 
 
-_Prepare = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-
-
-def check_leak(prepare: _Prepare, train: Tensor, valid: Tensor) -> str | None:
+def check_leak(
+    prepare: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    train: Tensor,
+    valid: Tensor,
+) -> str | None:
     """Does `prepare(train, valid)` let anything see the validation rows?
 
     Blanks all of them but the first: nothing else may change.

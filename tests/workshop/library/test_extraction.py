@@ -685,6 +685,10 @@ AGREE = {
         "# %%\n[double := 1 for _ in ()]\n" + EXPORT + "A = double\n", 4,
         "'double' is that of line {2} here",
     ),
+    "later, in a function": (
+        EXPORT + 'def f() -> int:\n    """F."""\n    return double(1)\n'
+        + "# %%\ndef double(x): ...\n", 6, "but line {4}, which is, goes on",
+    ),
     "of another module": (
         '# %% tags=["export"] module="b"\n"""B."""\nB = 1\n# %%\nB = 2\n'
         + EXPORT + "C = B\n", 7, "'B' is that of line {5} here",
@@ -920,6 +924,18 @@ def test_an_edited_module_is_restored_and_the_edit_kept(book, tmp_path, capsys):
     assert f"kept in {kept}" in capsys.readouterr().err
     extract(book(GOOD.replace("2 *", "3 *")), src)  # not by other hands
     assert kept.read_text() == good + "# edited\n"
+    assert capsys.readouterr().err == ""
+
+
+def test_what_git_holds_needs_no_keeping(book, tmp_path, capsys):
+    src = tmp_path / "src"
+    extract(book(GOOD), src)
+    path = src / "groundup/linalg.py"
+    path.write_text(path.read_text() + "# merged\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=b"]
+    for words in (["init", "-q"], ["add", "src"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    assert extract(tmp_path / "book", src) == [path]
     assert capsys.readouterr().err == ""
 
 

@@ -8,6 +8,7 @@ chapter to build: others stay as they are, or a bare title if never built.
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -20,7 +21,7 @@ from sphinx.util import logging
 from _config.chapters.files import ChapterError, shown
 from _config.runs import benchmarks
 from _config.runs.notebook import notebook
-from _config.site import api, ledger_page, markup, page, receipts
+from _config.site import addresses, api, ledger_page, markup, page, receipts
 from _config.site.book import contents, open_book, workshop
 from _config.site.warned import Warned
 
@@ -118,19 +119,12 @@ class Site:
         if self.only not in ("", docname):
             return
         try:
-            book = notebook(chapter, self.book.entry(docname), self.book.src)
+            book = self.notebook(docname)
         except ChapterError as error:
             logger.warning(error.message, location=f"{error.path}:{error.line}")
             return
-        download = self.download(app, docname)
-        download.parent.mkdir(parents=True, exist_ok=True)
-        download.write_text(nbformat.writes(book), "utf-8")
         page.prepare(chapter, book)
         content[0] = nbformat.writes(book)
-
-    def download(self, app: Sphinx, docname: str) -> Path:
-        """Where the theme looks for it: beside the copy of the source."""
-        return Path(app.outdir, "_sources", f"{docname}.ipynb")
 
     def decorate(self, app: Sphinx, doctree: nodes.document) -> None:
         """Add to a page what the build knows about it."""
@@ -167,14 +161,22 @@ class Site:
         context: dict,
         doctree: nodes.document | None,
     ) -> None:
-        """Describe the page to search engines; name its notebook, if any."""
+        """Describe a page to search engines; offer a chapter as a notebook."""
         if doctree:
             context["metatags"] += page.description(doctree)
-        if (
-            pagename in self.book.paths
-            and self.download(app, pagename).exists()
-        ):
+        if pagename not in self.book.paths or self.only not in ("", pagename):
+            return
+        # Where the theme looks for it: beside the copy of the source.
+        path = Path(app.outdir, "_sources", f"{pagename}.ipynb")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(ChapterError):  # which reading has told
+            path.write_text(nbformat.writes(self.notebook(pagename)), "utf-8")
             context["ipynb_source"] = f"{pagename}.ipynb"
+
+    def notebook(self, name: str) -> nbformat.NotebookNode:
+        """A chapter with its outputs."""
+        chapter, entry = self.book.chapters[name], self.book.entry(name)
+        return notebook(chapter, entry, self.book.src)
 
     def finish(self, app: Sphinx, exception: Exception | None) -> None:
         """Keep what was found out for the next build."""
@@ -217,5 +219,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
         "html-page-context", site.offer, priority=400
     )  # before the theme's buttons
     markup.setup(app)
+    addresses.setup(app)
     Warned(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

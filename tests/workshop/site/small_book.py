@@ -112,9 +112,7 @@ def write_book(root: Path) -> Path:
     return root
 
 
-def pretend_to_run(
-    root: Path, printed: str = "[[6]]", part: str = ""
-) -> None:
+def pretend_to_run(root: Path, printed: str = "[[6]]", part: str = "") -> None:
     """Store outputs for each chapter (of a part): a figure, or text."""
     for each in read_book(root / "book"):
         if not each.name.startswith(part):

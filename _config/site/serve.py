@@ -54,6 +54,14 @@ def rebuild(root: Path, only: str, changed_paths: Sequence[Path]) -> None:
     print(f"rebuilt in {time.monotonic() - start:.1f} s", flush=True)
 
 
+def unwatched(book: Path) -> IgnoreFilter:
+    """What is generated, and what is hidden in the watched folders; these may
+    themselves lie in a hidden one."""
+    folders = [re.escape(str(folder.resolve())) for folder in (book, THEME)]
+    hidden = [rf"^{folder}/(.*/)?[.]" for folder in folders]
+    return IgnoreFilter([book / "api", book / "ledger.md"], hidden)
+
+
 def main() -> None:
     """Build, then serve and rebuild until Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -71,13 +79,8 @@ def main() -> None:
             build, changed_paths=[book / f"{options.chapter}.py"]
         ).result()
     html.mkdir(parents=True, exist_ok=True)
-    generated = [book / "api", book / "ledger.md"]
-    hidden = [
-        rf"^{re.escape(str(folder))}/(.*/)?[.]" for folder in (book, THEME)
-    ]
-    ignored = IgnoreFilter(generated, hidden)
     host = f"127.0.0.1:{options.port}"
-    app = _create_app([book, THEME], ignored, build, html, host)
+    app = _create_app([book, THEME], unwatched(book), build, html, host)
     print(f"http://{host}", flush=True)
     uvicorn.run(app, port=options.port, log_level="warning")
 

@@ -94,14 +94,15 @@ BARE = '<html lang="en"><head><title>Bare</title></head><body><h1>Bare</h1><main
 FOUND = '<p class="search-summary">found</p><p id="search-results"><a href="good.html">good</a></p>'
 
 
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     site = tmp_path_factory.mktemp("site")
     write(site, good="<p>fine</p>", bad="".join(BAD.values()), search=FOUND)
     write(site, lost="", paper="".join(PAPER.values()))
-    write(site, buttons="<button class='search-button__button'>a</button><button class='primary-toggle' style='color: #ccc'>menu</button>")
+    write(
+        site,
+        buttons="<button class='search-button__button'>a</button><button class='primary-toggle' style='color: #ccc'>menu</button>",
+    )
     (site / "bare.html").write_text(BARE)
     with served(site) as address:
         yield address

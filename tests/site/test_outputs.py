@@ -1,7 +1,6 @@
 """What chapters put out, as readers meet it: every colour and kind of image."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page

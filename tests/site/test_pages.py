@@ -1,7 +1,6 @@
 """Every page of the built site, as readers meet it."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import pytest
 

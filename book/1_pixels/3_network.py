@@ -569,6 +569,11 @@ right.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0.9, 1))
 right.legend()
 plt.show()
 
+# %% [markdown]
+r"""
+All models so far, beside the sources' numbers:
+"""
+
 # %% tags=["hide-input"]
 Markdown(f"""
 | model | here | the sources |

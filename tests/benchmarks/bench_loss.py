@@ -1,4 +1,4 @@
-"""groundup.nn.loss beside torch's losses, forward and backward."""
+"""Our losses beside torch's losses, forward and backward."""
 
 import torch
 import torch.nn.functional as F

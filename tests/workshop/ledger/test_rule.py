@@ -142,6 +142,8 @@ def test_what_a_class_of_the_chapter_defines_is_ours(book):
     uses = "def f(a, b):\n    a.backward(b.grad)\n    a @ b\n"
     assert book(IMPORTS + uses + LAYER) == []
     assert len(book(IMPORTS + uses)) == 3
+    layer = "class Layer:\n    backward, grad = 1, 2\n    __matmul__ = max\n"
+    assert book(IMPORTS + uses + layer) == []
 
 
 def test_a_tensor_has_torchs_method_even_if_a_class_of_ours_has_it(book):
@@ -411,7 +413,7 @@ def test_a_proof_that_does_not_run_fails(pytester):
     pytester.makeini(INI)
     pytester.makepyfile(PROOFS)
 
-    result = pytester.runpytest()
+    result = pytester.runpytest_subprocess()
 
     result.assert_outcomes(failed=3, passed=1, skipped=1)
     result.stdout.fnmatch_lines(
@@ -427,10 +429,10 @@ def test_a_file_of_proofs_that_is_skipped_fails(pytester):
     pytester.makeini(INI)
     skip = "import pytest\npytest.skip('no', allow_module_level=True)\n"
     pytester.makepyfile(test_no_proofs=skip)
-    assert pytester.runpytest().ret == 5  # nothing ran
+    assert pytester.runpytest_subprocess().ret == 5  # nothing ran
     pytester.makepyfile(skip + PROOFS)
 
-    result = pytester.runpytest()
+    result = pytester.runpytest_subprocess()
 
     assert result.ret != 0
     result.stdout.fnmatch_lines(["*proves torch.matmul, *may not be skipped*"])

@@ -535,8 +535,8 @@ check(DataLoader(numbered, order))
 # %% The way of a batch alt="The way of a batch, from left to right. A sampler gives single indices, the batch sampler makes lists of four of them, the dataset turns each index into an item, and collation makes one batch of each list." tags=["hide-input"]
 torch.manual_seed(0)
 flow = list(BatchSampler(RandomSampler(range(8)), 4, drop_last=False))
-figure, axes = plt.subplots(figsize=(9, 3.2))
-columns = {"sampler": 0, "batch sampler": 2, "dataset": 4.4, "collation": 7}
+figure, axes = plt.subplots(figsize=(6, 3.2))
+columns = {"sampler": 0, "batch sampler": 2, "dataset": 4.4, "collation": 7.3}
 for name, column in columns.items():
     axes.text(column, 8.1, name, ha="center", weight="bold")
 arrow = {"arrowstyle": "->", "color": "0.6"}

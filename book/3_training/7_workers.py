@@ -832,30 +832,36 @@ number, some batches ahead, and the answers are read *in the same order*. So the
 batches come as they would with one process, and nothing has to be sorted.
 """
 
-# %% What a worker does alt="Three columns: main process, worker 0, worker 1. The main process sends index lists 3, 1 and 4, 2 to worker 0 and 0, 6 to worker 1. In each worker one thread listens and puts indices in a queue, another fetches items and collates them. The batches go back and are read in the order asked: 0, 1, 2." tags=["hide-input"]
-figure, axes = plt.subplots(figsize=(6, 4.4))
+# %% Two workers alt="Three columns, time goes down: main process, worker 0, worker 1. The main process sends index lists 3, 1 and 4, 2 to worker 0 and 0, 6 to worker 1, one after the other. Each worker loads at once; 4, 2 waits in the queue of worker 0, drawn dotted, until 3, 1 is done. The batches go back and are read in the order asked: 0, 1, 2." tags=["hide-input"]
+figure, axes = plt.subplots(figsize=(5, 3.6))
 style = {"ha": "center", "va": "center"}
 for column, name in ((0, "main"), (4, "worker 0"), (8, "worker 1")):
-    axes.text(column, 9.6, name, weight="bold", **style)
-    axes.plot([column, column], [0.4, 9.1], color="0.5", lw=1, zorder=0)
-asked = [(0, [3, 1], 8.6, 4), (1, [0, 6], 7.8, 8), (2, [4, 2], 5.2, 4)]
-for batch, index, height, column in asked:
-    colour = f"C{batch}"
+    axes.text(column, 9.7, name, color="0.5", weight="bold", **style)
+    axes.plot([column, column], [0.6, 9.2], color="0.5", lw=1, zorder=0)
+asked = [  # index list, sent, loaded from and to, in which column
+    ([3, 1], 9.0, 8.6, 5.6, 4),
+    ([0, 6], 7.9, 7.5, 4.0, 8),
+    ([4, 2], 6.8, 5.4, 2.4, 4),
+]
+for batch, (index, sent, start, end, column) in enumerate(asked):
+    colour, left = f"C{batch}", column - 0.25
     arrow = {"arrowstyle": "->", "color": colour}
-    axes.annotate("", (column, height - 0.3), (0, height), arrowprops=arrow)
-    axes.text(1.7, height + 0.2, str(index), color=colour, **style)
-    low = height - 2.2
-    axes.plot([column] * 2, [low, height - 0.4], color=colour, lw=9)
-    axes.text(column + 0.4, low + 0.9, "fetch\ncollate", va="center", size=9)
-    axes.annotate("", (0, low - 0.5), (column, low), arrowprops=arrow)
-    axes.text(1.7, low - 0.7, f"batch {batch}", color=colour, **style)
-axes.set(xlim=(-0.8, 10), ylim=(1, 10))
+    axes.annotate("", (left, sent - 0.4), (0, sent), arrowprops=arrow)
+    axes.text(1.0, sent + 0.25, str(index), color=colour, **style)
+    axes.plot([left] * 2, [sent - 0.4, start], ":", color=colour, lw=3)
+    axes.plot([column] * 2, [end, start], color=colour, lw=9)
+    axes.annotate("", (0, end - 0.6), (column, end), arrowprops=arrow)
+    axes.text(1.2, end - 1.0, f"batch {batch}", color=colour, **style)
+axes.set(xlim=(-1, 9.2), ylim=(0.6, 10))
 axes.axis("off")
 plt.show()
 
 # %% [markdown]
 r"""
-The next index is sent before the batch is used, so a worker is seldom idle.
+Time goes down; a bar is a batch in the making. In a worker one thread listens
+and another loads, so `[4, 2]` waits in a queue, where the line is dotted, until
+its turn. Indices are sent ahead, so a worker is seldom idle.
+
 What can go wrong decides the rest of the design.
 
 * *A worker dies*, killed for its memory. Its end of the pipe closes, the main

@@ -743,8 +743,8 @@ nested in them. A copy to a GPU can run beside the computation if its source is
 A short last batch counts as much in its step as a full one, though it averages
 fewer images. The hardest case is one image more than fills the batches, which
 is a last batch of its own. Keep it, or drop it? The network and the loop of
-{doc}`/3_training/2_data`: 10,048 images or one more, batches of 64, three
-epochs, five seeds.
+{doc}`/3_training/2_data`: 10,049 images, batches of 64, three epochs, fifteen
+seeds.
 """
 
 # %%
@@ -776,39 +776,37 @@ Kept or dropped, a seed gives the same first weights and the same order.
 """
 
 # %%
-cases = {
-    "none": (10_048, False),
-    "of 1, kept": (10_049, False),
-    "of 1, dropped": (10_049, True),
-}
-results = {name: [] for name in cases}
-for name, (n, drop_last) in cases.items():
-    options = {"batch_size": 64, "shuffle": True, "drop_last": drop_last}
-    for seed in range(5):
-        loader = TensorLoader(x[:n], y[:n], **options)
-        results[name].append(accuracy_after(seed, loader))
+results = {}
+for drop_last in (False, True):
+    rows, options = (x[:10_049], y[:10_049]), {"drop_last": drop_last}
+    loader = TensorLoader(*rows, batch_size=64, shuffle=True, **options)
+    found = [accuracy_after(seed, loader) for seed in range(15)]
+    results[drop_last] = torch.tensor(found)
 
-# %% tags=["remove-input"]
-table = {k: torch.tensor(values) for k, values in results.items()}
-rows = [
-    f"| {name} | {v.mean():.2%} | {v.std():.2%} |" for name, v in table.items()
-]
-header = ["| last batch | mean of 5 | deviation |", "| --- | --- | --- |"]
-Markdown("\n".join([*header, *rows]))
+# %% What the last step costs alt="The validation accuracy of fifteen runs with the last batch of one image dropped and kept, side by side. Dropped, all lie together near nine tenths. Kept, most lie there too, and a few far below." tags=["hide-input"]
+plt.figure(figsize=(5, 3))
+for place, (name, found) in enumerate(
+    {"dropped": results[True], "kept": results[False]}.items()
+):
+    plt.plot(found, [place] * len(found), "o", color=f"C{place}", alpha=0.6)
+plt.yticks([0, 1], ["dropped", "kept"])
+plt.ylim(-0.6, 1.6)
+plt.xlabel("validation accuracy, one dot a run")
+plt.show()
 
 # %%
-mean = {name: values.mean().item() for name, values in table.items()}
-std = {name: values.std().item() for name, values in table.items()}
-_, kept, dropped = cases
-assert mean[dropped] - mean[kept] > 0.005 and std[kept] > 3 * std[dropped]
-mean[dropped] - mean[kept]
+lost = results[True] - results[False]
+assert (lost > 0.05).any() and lost.median() < 0.02
+assert results[True].min() > results[False].min() + 0.1
+int((lost > 0.05).sum()), round(lost.max().item(), 2)
 
 # %% [markdown]
 r"""
-One step of 158 an epoch, on one image, and some runs lose half of what they
-knew. Others are lucky in their last image. A step on one image $x$ changes a
-linear layer's score for that same image by the learning rate times $|x|^2$
-times the error, which is at most 1:
+How many of the fifteen runs lost more than five points to their last step, and
+the most that one lost. It is one step of 158 an epoch, on one image. Most runs
+are lucky in that image; a handful is not, and which ones is a matter of the
+seed. A step on one image $x$ changes a linear layer's score for that same image
+by the learning rate times $|x|^2$ times the error, which is at most 1:
 """
 
 # %%

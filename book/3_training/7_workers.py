@@ -785,9 +785,7 @@ for drop_last in (False, True):
 
 # %% What the last step costs alt="The validation accuracy of fifteen runs with the last batch of one image dropped and kept, side by side. Dropped, all lie together near nine tenths. Kept, most lie there too, and a few far below." tags=["hide-input"]
 plt.figure(figsize=(5, 3))
-for place, (name, found) in enumerate(
-    {"dropped": results[True], "kept": results[False]}.items()
-):
+for place, found in enumerate((results[True], results[False])):
     plt.plot(found, [place] * len(found), "o", color=f"C{place}", alpha=0.6)
 plt.yticks([0, 1], ["dropped", "kept"])
 plt.ylim(-0.6, 1.6)

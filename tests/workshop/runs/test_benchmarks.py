@@ -10,7 +10,7 @@ from _config.runs import benchmarks as bench
 
 FILE = """
 import time
-from _config.bench import benchmark
+from _config.runs.benchmarks import benchmark
 
 @benchmark("torch.mm", "torch.matmul", label="slow", at_most=1.5)
 def slow():

@@ -1,0 +1,109 @@
+"""A folder and the processes of one run, gone with it however it ends.
+
+A run holds a lock on its folder and marks, by their environment, the processes
+that it starts.  What a run leaves that was killed, the next one sweeps.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+PREFIX, MARK = "book-", "BOOK_RUN"
+ENDINGS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """An empty folder; ``marked`` is the environment of what runs in it."""
+    folder, lock = reserve()
+    try:
+        yield folder
+    finally:
+        discard(folder)
+        os.close(lock)
+
+
+def marked(folder: Path) -> dict[str, str]:
+    """The environment of processes that end with the run."""
+    (folder / "tmp").mkdir(exist_ok=True)
+    return {**os.environ, MARK: str(folder), "TMPDIR": str(folder / "tmp")}
+
+
+def home() -> Path:
+    """Where folders lie: a socket's path has room for a hundred letters."""
+    usual = Path(tempfile.gettempdir()).resolve()
+    return usual if len(os.fsencode(usual)) <= 50 else Path("/tmp")
+
+
+def reserve() -> tuple[Path, int]:
+    """A new folder, and the lock on it."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home()))
+        lock = hold(folder)
+        if lock is not None and folder.exists():  # not swept in between
+            return folder, lock
+
+
+def hold(folder: Path) -> int | None:
+    """The lock on a folder, if no run has it."""
+    with suppress(OSError):
+        lock = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except OSError:
+            os.close(lock)
+    return None
+
+
+def sweep() -> None:
+    """Discard what runs have left that were killed."""
+    for folder in home().glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            mine = folder.lstat().st_uid == os.getuid()
+            if mine and (lock := hold(folder)) is not None:
+                discard(folder)
+                os.close(lock)
+
+
+def discard(folder: Path) -> None:
+    """End what runs in a folder, in whatever session, and delete it."""
+    for _ in range(10):  # they may start others meanwhile
+        found = [each for each in psutil.process_iter() if runs_in(each, folder)]
+        for process in found:
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(found, timeout=1)
+        if not found:
+            break
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def runs_in(process: psutil.Process, folder: Path) -> bool:
+    """Whether a process was started by the run of this folder."""
+    with suppress(psutil.Error, OSError):
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        if process.environ().get(MARK) == str(folder):
+            return True
+        return Path(process.cwd()).is_relative_to(folder)
+    return False
+
+
+def on_ending(add: Callable[[int], object]) -> None:
+    """Call ``add`` for each signal that ends a process, ignored ones apart."""
+    for number in ENDINGS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            add(number)
+
+
+def interrupted(number: int, frame: object) -> None:
+    """A signal's handler: end as after Ctrl-C."""
+    raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""The book as data: its files, cells and names."""

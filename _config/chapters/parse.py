@@ -1,74 +1,39 @@
 """The one parser: the text of a chapter -> Chapter(cells).
 
-A chapter is a Jupytext ``py:percent`` script.  A marker line starts a cell::
-
-    # %% Title of the cell tags=["export"] module="nn.linear"
-    # %% [markdown] alt="..."
-
-Values are JSON.  A markdown cell is one string literal, ``r\"\"\" ... \"\"\"``.
-Cells keep their raw text and their line in the file, so that every later step
-can slice instead of re-generate and can name the line that is wrong.
+A chapter is a Jupytext ``py:percent`` script.  A markdown cell is one string
+literal in triple quotes.  Cells keep their raw text and their line in the file,
+so that every later step can slice instead of re-generate and can name the line
+that is wrong.
 """
 
 import ast
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-BOOK = ROOT / "book"
-SRC = ROOT / "src"
-
-MARKER = re.compile(r"# %%(?:[ \t]+(?P<rest>.*))?")
-# What Jupytext, or a hurried author, also takes for a marker.
-NEAR_MARKER = re.compile(r"\s*#\s*(%%|<codecell>\s*$|In\[[\d ]*\]:?\s*$)")
-# A marker inside a string is text; ``own`` is a comment on a line of its own.
-TOKEN = re.compile(
-    r'''("""|\'\'\')(?:\\.|[^\\])*?\1'''
-    r"""|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'"""
-    r"""|(?P<own>(?m:^)[ \t]*\#[^\n]*)|\#[^\n]*""",
-    re.DOTALL,
+from _config.chapters.files import (  # noqa: F401  until all ask files.py
+    BOOK,
+    ROOT,
+    SRC,
+    ChapterError,
+    chapter_paths,
+    shown,
 )
+from _config.chapters.markers import marker_lines, read_marker
+
 MAGIC = re.compile(r"\s*[%!?]|\s*[\w., ]+=\s*[%!]|.*\w\?+\s*$")
-KEY = re.compile(r"(?<!\S)(?P<key>[A-Za-z_]\w*)=")
-TEXT_KEYS = {"module", "earns", "loans", "repaid", "alt", "record"}
-KEYS = TEXT_KEYS | {"tags", "namespace", "limit", "mystnb"}
-# Metadata that KEY does not match would be read as a title and lost.
-NEAR_KEY = re.compile(rf'\b({"|".join(KEYS)})\s*[=:]\s*["\[]')
-TAGS = {
-    "export",  # copied into src/groundup/
-    "reference",  # the real thing, for comparison: exempt from the ledger
-    "answer",  # code that answers a question: folded
-    "solution",  # code that solves an exercise: folded
-    "record",  # a long measurement, run by `nox -s record`
-    "hide-input",
-    "hide-output",
-    "hide-cell",
-    "remove-input",
-    "remove-output",
-    "remove-cell",
-    "raises-exception",
-}
 # Characters that str.splitlines() takes for line ends but Python does not:
 # a round trip through Jupytext would change a text that holds one of them.
 FOREIGN = re.compile("[\0\ufeff\v\f\x1c-\x1e\x85\u2028\u2029]")
-
-
-class ChapterError(Exception):
-    """A mistake in the book, with the place to mend it."""
-
-    def __init__(self, path: Path, line: int, message: str):
-        super().__init__(f"{shown(path)}:{line}: {message}")
-        self.path, self.line, self.message = Path(path), line, message
 
 
 @dataclass(frozen=True)
 class Cell:
     """One cell: ``line`` is its marker's, ``first_line`` its text's, from 1."""
 
+    path: Path = field(repr=False, compare=False)
     kind: str  # "code" or "markdown"
     title: str
     metadata: dict = field(hash=False)
@@ -84,6 +49,26 @@ class Cell:
         """The space-separated names under ``key``, such as ``earns``."""
         return tuple(self.metadata.get(key, "").split())
 
+    @cached_property
+    def statements(self) -> list[ast.stmt]:
+        """The statements of a code cell, with the file's line numbers."""
+        return parse_code(self) if self.kind == "code" else []
+
+    @cached_property
+    def sound(self) -> list[ast.stmt]:
+        """The statements; none if the cell does not parse."""
+        try:
+            return self.statements
+        except ChapterError:
+            return []
+
+    @cached_property
+    def prose(self) -> str:
+        """The text of a markdown cell, out of its string literal."""
+        if self.kind != "markdown":
+            return ""
+        return ast.literal_eval(self.source).strip("\n")
+
 
 @dataclass(frozen=True)
 class Chapter:
@@ -91,12 +76,16 @@ class Chapter:
 
     path: Path
     name: str
-    text: str
-    cells: tuple[Cell, ...]
+    text: str = field(repr=False)
+    cells: tuple[Cell, ...] = field(repr=False)
 
-    @property
+    @cached_property
     def code(self) -> tuple[Cell, ...]:
         return tuple(cell for cell in self.cells if cell.kind == "code")
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return self.text.split("\n")
 
     @property
     def part(self) -> str:
@@ -108,9 +97,14 @@ class Chapter:
         return ".".join(piece.split("_")[0] for piece in self.name.split("/"))
 
     @property
+    def starred(self) -> bool:
+        """Whether it finishes what a story began, and may be skipped."""
+        return bool(self.cells[0].metadata.get("starred"))
+
+    @cached_property
     def title(self) -> str:
         for cell in self.cells:
-            if match := re.search(r"^# (.+)$", prose(cell), re.MULTILINE):
+            if match := re.search(r"^# (.+)$", cell.prose, re.MULTILINE):
                 return match[1].strip()
         return self.name
 
@@ -119,24 +113,24 @@ class Chapter:
         default = self.cells[0].metadata.get("module")
         return cell.metadata.get("module", default)
 
+    def statements(self, cell: Cell) -> list[ast.stmt]:
+        """The statements of a code cell, with the file's line numbers."""
+        return cell.statements
+
     @cached_property
     def tree(self) -> ast.Module:
         """The syntax tree of all code, with the file's line numbers."""
-        nodes = [node for cell in self.code for node in self.statements(cell)]
+        nodes = [node for cell in self.code for node in cell.statements]
         return ast.Module(nodes, type_ignores=[])
 
-    def statements(self, cell: Cell) -> list[ast.stmt]:
-        """The statements of a code cell, with the file's line numbers."""
-        return parse_cell(self.path, cell.source, cell.first_line)
 
-
-@lru_cache(maxsize=4096)
-def parse_cell(path: Path, source: str, first_line: int) -> list[ast.stmt]:
+def parse_code(cell: Cell) -> list[ast.stmt]:
+    source, first = cell.source, cell.first_line
     try:
-        return ast.parse("\n" * (first_line - 1) + source).body
+        return ast.parse("\n" * (first - 1) + source).body
     except SyntaxError as error:
         lines = source.split("\n")
-        at = min((error.lineno or first_line) - first_line, len(lines) - 1)
+        at = min((error.lineno or first) - first, len(lines) - 1)
         message = f"syntax error: {error.msg}"
         magics = [i for i, line in enumerate(lines) if line[:1] in ("%", "!")]
         if MAGIC.match(lines[at]) or magics:
@@ -145,37 +139,15 @@ def parse_cell(path: Path, source: str, first_line: int) -> list[ast.stmt]:
                 f"notebook magic {lines[at].strip()!r}: a chapter is plain "
                 "Python, write it as a call or leave it out"
             )
-        raise ChapterError(path, first_line + at, message) from None
-
-
-def shown(path: Path) -> str:
-    """The path as people write it: from the repository's root if inside."""
-    path = Path(path).resolve()
-    return (
-        str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
-    )
+        raise ChapterError(cell.path, first + at, message) from None
+    except (RecursionError, MemoryError):
+        message = "this code is nested too deeply for Python: take it apart"
+        raise ChapterError(cell.path, first, message) from None
 
 
 def prose(cell: Cell) -> str:
     """The text of a markdown cell, out of its string literal; else empty."""
-    if cell.kind != "markdown":
-        return ""
-    return ast.literal_eval(cell.source).strip("\n")
-
-
-def chapter_paths(book: Path = BOOK) -> list[Path]:
-    """Every chapter of the book, in reading order: ``N_part/N_chapter.py``."""
-    order = {
-        reading_order(path, book): path for path in book.glob("[0-9]*/[!.]*.py")
-    }
-    return [order[key] for key in sorted(order)]
-
-
-def reading_order(path: Path, book: Path) -> tuple[tuple[int, str], ...]:
-    pieces = path.relative_to(book).with_suffix("").parts
-    if not all(re.fullmatch(r"\d+_\w+", piece) for piece in pieces):
-        raise ChapterError(path, 1, "a chapter is called N_part/N_name.py")
-    return tuple((int(piece.split("_")[0]), piece) for piece in pieces)
+    return cell.prose
 
 
 def read_book(book: Path = BOOK) -> list[Chapter]:
@@ -208,47 +180,34 @@ def parse(text: str, path: Path, name: str) -> Chapter:
         raise ChapterError(
             path, 1, "a chapter starts with a cell marker, `# %%`"
         )
-    return Chapter(path, name, text, tuple(split(text, path)))
+    chapter = Chapter(path, name, text, tuple(split(text, path)))
+    for cell in chapter.cells[1:]:
+        if "starred" in cell.metadata:
+            message = "starred= stands on the first cell of a chapter"
+            raise ChapterError(path, cell.line, message)
+    return chapter
 
 
 def split(text: str, path: Path) -> Iterator[Cell]:
     lines = text.split("\n")
     starts = list(marker_lines(text, path))
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-        match = MARKER.fullmatch(lines[start])
-        kind, title, metadata = read_marker(
-            match["rest"] or "", path, start + 1
-        )
+        marker = read_marker(lines[start], path, start + 1)
         body = lines[start + 1 : end]
         skipped = next(
             (i for i, line in enumerate(body) if line.strip()), len(body)
         )
         source = "\n".join(body[skipped:]).rstrip()
+        kind, title, metadata = marker.kind, marker.title, marker.metadata
         cell = Cell(
-            kind, title, metadata, source, start + 1, start + 2 + skipped
+            path, kind, title, metadata, source, start + 1, start + 2 + skipped
         )
         if kind == "markdown":
-            check_prose(cell, path)
+            check_prose(cell)
         yield cell
 
 
-def marker_lines(text: str, path: Path) -> Iterator[int]:
-    """The index of each line that starts a cell."""
-    for match in TOKEN.finditer(text):
-        comment = match["own"] or ""
-        if not NEAR_MARKER.match(comment):
-            continue
-        line = text.count("\n", 0, match.start())
-        if MARKER.fullmatch(comment) is None:
-            message = (
-                f"{comment.strip()!r}: a cell starts with `# %%` and a "
-                "space, at the start of the line"
-            )
-            raise ChapterError(path, line + 1, message)
-        yield line
-
-
-def check_prose(cell: Cell, path: Path) -> None:
+def check_prose(cell: Cell) -> None:
     """One triple-quoted string, which Jupytext and Python read alike."""
     source, quotes = cell.source, '"""'
     whole = source.count(quotes) == 2 and source.endswith(quotes)
@@ -256,81 +215,8 @@ def check_prose(cell: Cell, path: Path) -> None:
         whole and len(source) >= 6 and source.startswith((quotes, "r" + quotes))
     ):
         message = 'a markdown cell holds one string: r""" ... """'
-        raise ChapterError(path, cell.first_line, message)
+        raise ChapterError(cell.path, cell.first_line, message)
     if source.startswith(quotes) and "\\" in source:
         line = cell.first_line + source[: source.index("\\")].count("\n")
-        raise ChapterError(
-            path, line, 'a backslash in prose: start the string with r"""'
-        )
-
-
-def read_marker(rest: str, path: Path, line: int) -> tuple[str, str, dict]:
-    """``[markdown] title key=json ...`` -> kind, title, metadata."""
-
-    def wrong(message: str) -> ChapterError:
-        return ChapterError(path, line, message)
-
-    kind = "code"
-    if rest.startswith("[markdown]"):
-        kind, rest = "markdown", rest.removeprefix("[markdown]").lstrip()
-    elif rest.startswith(("[", "{")):
-        raise wrong(
-            f"unknown kind of cell: {rest.split()[0]} (only [markdown])"
-        )
-    match = KEY.search(rest)
-    title, rest = (
-        (rest, "")
-        if match is None
-        else (rest[: match.start()], rest[match.start() :])
-    )
-    metadata = {}
-    while rest:
-        match = KEY.match(rest)
-        if match is None:
-            raise wrong(
-                f"cannot read {rest!r}: expected key=value, the value in JSON"
-            )
-        key = match["key"]
-        try:
-            value, end = json.JSONDecoder().raw_decode(rest, match.end())
-        except json.JSONDecodeError as error:
-            raise wrong(
-                f"{key}= is not followed by JSON ({error.msg}): {rest!r}"
-            ) from None
-        if key in metadata:
-            raise wrong(f"{key}= is given twice")
-        metadata[key] = check_value(key, value, wrong)
-        rest = rest[end:].lstrip()
-    if near := NEAR_KEY.search(title):
-        raise wrong(f"{near[0]!r} in a title: write {near[1]}= and its value")
-    if title.strip().split(" ")[0].rstrip(":") in TAGS:
-        raise wrong(
-            f"{title.strip()!r} is a title; "
-            f'for a tag write tags=["{title.strip()}"]'
-        )
-    return kind, title.strip(), metadata
-
-
-def check_value(key: str, value: object, wrong) -> object:
-    if key not in KEYS:
-        raise wrong(f"unknown key {key}= (known: {', '.join(sorted(KEYS))})")
-    if key in TEXT_KEYS and not isinstance(value, str):
-        raise wrong(f"{key}= takes a string, got {json.dumps(value)}")
-    if key == "namespace" and not isinstance(value, bool):
-        raise wrong(f"namespace= takes true or false, got {json.dumps(value)}")
-    if key == "limit" and (type(value) not in (int, float) or not value > 0):
-        raise wrong(
-            f"limit= takes a number of seconds, got {json.dumps(value)}"
-        )
-    if key == "tags":
-        if not isinstance(value, list) or not all(
-            isinstance(tag, str) for tag in value
-        ):
-            raise wrong(
-                f"tags= takes a list of strings, got {json.dumps(value)}"
-            )
-        if unknown := [tag for tag in value if tag not in TAGS]:
-            raise wrong(
-                f"unknown tag {unknown[0]!r} (known: {', '.join(sorted(TAGS))})"
-            )
-    return value
+        message = 'a backslash in prose: start the string with r"""'
+        raise ChapterError(cell.path, line, message)

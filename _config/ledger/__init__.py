@@ -1,0 +1,1 @@
+"""What each chapter earns, borrows and uses, and the tests that prove it."""

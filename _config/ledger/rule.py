@@ -15,10 +15,9 @@ from functools import cached_property
 from pathlib import Path
 
 from _config.chapters.parse import Cell, Chapter, ChapterError
-from _config.chapters.syntax import statements
 from _config.ledger.proofs import TESTS, Proof, read_proofs
 from _config.ledger.torch_names import kind, prefixes, spellings
-from _config.ledger.uses import Use, Walker, class_attributes
+from _config.ledger.uses import Named, Walker, class_attributes
 
 RULES = Path(__file__).with_name("ledger.toml")
 FREE = sys.stdlib_module_names | {"groundup"}
@@ -138,13 +137,13 @@ def read_chapter(
     library: dict[str, set[str]],
 ) -> None:
     """Check a chapter's cells in order; enter its classes in ``library``."""
-    nodes = {cell.line: statements(chapter, cell) for cell in chapter.code}
+    nodes = {cell.line: cell.sound for cell in chapter.code}
     ours = [cell for cell in chapter.code if "reference" not in cell.tags]
     own = [node for cell in ours for node in nodes[cell.line]]
     walker = Walker(class_attributes(own), library)
     for cell in chapter.cells:
         ledger.errors += read_marker(ledger, chapter, cell, proofs)
-        uses = walker.walk(nodes.get(cell.line, []))
+        uses = walker.names(nodes.get(cell.line, []))
         if cell in ours:
             ledger.errors += refusals(ledger, chapter, uses)
     for cell in ours:
@@ -192,7 +191,7 @@ def read_marker(
 
 
 def refusals(
-    ledger: Ledger, chapter: Chapter, uses: list[Use]
+    ledger: Ledger, chapter: Chapter, uses: list[Named]
 ) -> Iterator[ChapterError]:
     """The uses that are neither allowed, nor earned, nor on loan."""
     allowed = ledger.rules.allowed

@@ -1,0 +1,1 @@
+"""Exported cells -> the modules of src/groundup/."""

@@ -14,24 +14,23 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from _config.chapters.parse import (
+from _config.chapters.files import (
     BOOK,
+    PACKAGE,
     SRC,
     ChapterError,
     chapter_paths,
-    read_chapter,
+    refuse,
     shown,
 )
-from _config.library.assemble import (
-    HEADER,
-    cycles,
-    module_text,
-    package_texts,
-    ruff_format,
-)
-from _config.library.modules import PACKAGE, collect
+from _config.chapters.parse import read_chapter
+from _config.library.loading import cycles, dotted
+from _config.library.modules import Module, collect
 from _config.library.needs import analyse
+from _config.library.reading import Reading
 from _config.library.refusals import refusals
+from _config.library.ruff import findings, formatted
+from _config.library.text import HEADER, Lines, module_lines, package_texts
 
 
 def extract(
@@ -72,21 +71,51 @@ def library(book: Path = BOOK, through: str | None = None) -> dict[str, bytes]:
             chapters.append(read_chapter(path, book))
         except ChapterError as error:
             errors.append(error)
+    readings = {chapter.name: Reading(chapter) for chapter in chapters}
     modules, mistakes = collect(chapters)
-    errors += [*mistakes, *refusals(chapters, modules)]
+    errors += [*mistakes, *refusals(chapters, modules, readings)]
+    broken = {error.path for error in errors if "syntax" in error.message}
     modules = {
         name: module
         for name, module in modules.items()
-        if module.chapter.path in kept and module.parses
+        if module.chapter.path in kept and module.chapter.path not in broken
     }
-    needed, mistakes = analyse(modules)
-    errors += [*mistakes, *cycles(modules, needed)]
+    needs, mistakes = analyse(modules, readings)
+    errors += mistakes
+    homes = {
+        export.path: module.path
+        for module in modules.values()
+        for export in module.names.values()
+    }
+    lines = {
+        f"{name.replace('.', '/')}.py": module_lines(module, needs[name], homes)
+        for name, module in modules.items()
+        if module.sound
+    }
+    errors += linted(lines, modules)
     refuse([error for error in errors if error.path in kept])
-    texts = {
-        m.name.replace(".", "/") + ".py": module_text(m, needed[m.name])
-        for m in modules.values()
-    }
-    return ruff_format(texts | package_texts(modules))
+    texts = {file: text(each) for file, each in lines.items()}
+    files = formatted(texts | package_texts(modules))
+    refuse([*cycles(files, modules)])
+    return files
+
+
+def text(lines: Lines) -> str:
+    return "".join(f"{line}\n" for line, _ in lines)
+
+
+def linted(
+    lines: dict[str, Lines], modules: dict[str, Module]
+) -> list[ChapterError]:
+    """What ruff finds in the modules, at the lines of their chapters."""
+    found = []
+    texts = {file: text(each) for file, each in lines.items()}
+    for file, row, message in findings(texts):
+        module = modules[dotted(file).removeprefix(f"{PACKAGE}.")]
+        rows = [at for _, at in lines[file][:row] if at]
+        line = rows[-1] if rows else module.cells[0].line
+        found.append(ChapterError(module.chapter.path, line, message))
+    return found
 
 
 def up_to(paths: list[Path], through: str | None) -> list[Path]:
@@ -101,13 +130,6 @@ def up_to(paths: list[Path], through: str | None) -> list[Path]:
             return paths[: i + 1]
     known = ", ".join(dict.fromkeys(parts))
     raise ValueError(f"no part or chapter {through!r} (parts: {known})")
-
-
-def refuse(errors: list[ChapterError]) -> None:
-    if errors:
-        unique = {str(error): error for error in errors}.values()
-        ordered = sorted(unique, key=lambda e: (e.path, e.line, e.message))
-        raise ExceptionGroup("the book is refused", ordered)
 
 
 def changes(files: dict[str, bytes], root: Path) -> list[Path]:

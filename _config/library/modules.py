@@ -1,4 +1,4 @@
-"""Which chapter puts what where: tagged cells -> modules and their names.
+"""Which chapter puts what where: exported cells -> modules and their names.
 
 Nothing is written here and nothing raised: mistakes are collected, so that an
 author sees all of them at once.
@@ -8,30 +8,29 @@ import ast
 import keyword
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from _config.chapters.parse import Cell, Chapter, ChapterError, shown
-from _config.chapters.syntax import (
-    Function,
-    bound,
-    is_dunder,
-    is_public,
-    is_string,
-    statements,
-)
+from _config.chapters.files import PACKAGE, ChapterError, shown
+from _config.chapters.names import Function
+from _config.chapters.parse import Cell, Chapter
+from _config.library.classes import Part, joined, kept, mistakes
 
-PACKAGE = "groundup"
+LONGEST = 60  # characters of a module's name: more is a file no disk takes
 
 
 @dataclass(frozen=True)
 class Export:
-    """One exported name: where users find it and where it was written."""
+    """One exported name: where users find it and where it was written.
+
+    A class that grows over cells has a part for each of them.
+    """
 
     name: str
     module: str  # "nn.linear"
     path: str  # what users import: "groundup.nn.Linear"
     chapter: Chapter = field(repr=False)
-    cell: Cell = field(repr=False)
-    node: ast.stmt = field(repr=False)
+    parts: list[Part] = field(repr=False)
+    internal: bool = False
 
     @property
     def home(self) -> str:
@@ -39,14 +38,29 @@ class Export:
         return f"{PACKAGE}.{self.module}.{self.name}"
 
     @property
+    def public(self) -> bool:
+        """Whether its package offers it."""
+        return not self.internal and not self.name.startswith("_")
+
+    @property
+    def cell(self) -> Cell:
+        return self.parts[0].cell
+
+    @cached_property
+    def node(self) -> ast.stmt:
+        """Its definition; of a class that grew, with the members of all."""
+        return joined(self.parts)
+
+    @property
     def line(self) -> int:
-        return self.node.lineno
+        return self.parts[0].node.lineno
 
     @property
     def summary(self) -> str:
         """The first line of the docstring, if there is one."""
-        documented = isinstance(self.node, Function | ast.ClassDef)
-        docstring = ast.get_docstring(self.node) if documented else None
+        node = self.parts[0].node
+        documented = isinstance(node, Function | ast.ClassDef)
+        docstring = ast.get_docstring(node) if documented else None
         return (docstring or "").partition("\n")[0]
 
     @property
@@ -62,6 +76,11 @@ class Module:
     chapter: Chapter
     cells: list[Cell] = field(default_factory=list)
     names: dict[str, Export] = field(default_factory=dict)
+    sound: bool = True  # its classes can be put together
+
+    @property
+    def path(self) -> str:
+        return f"{PACKAGE}.{self.name}"
 
     @property
     def package(self) -> str:
@@ -72,24 +91,25 @@ class Module:
         return any(cell.metadata.get("namespace") for cell in self.cells)
 
     @property
-    def parses(self) -> bool:
-        try:
-            return bool(self.chapter.tree)
-        except ChapterError:
-            return False
-
-    @property
     def docstring(self) -> ast.stmt | None:
         """The string that stands first in the first exported cell."""
-        nodes = statements(self.chapter, self.cells[0])
-        return nodes[0] if nodes and is_string(nodes[0]) else None
+        match self.cells[0].sound[:1]:
+            case [ast.Expr(ast.Constant(str())) as node]:
+                return node
+        return None
+
+    def part_of(self, node: ast.stmt) -> Export | None:
+        """The class that a statement continues."""
+        export = self.names.get(getattr(node, "name", ""))
+        later = export.parts[1:] if export else ()
+        return export if any(part.node is node for part in later) else None
 
 
 def exports(chapters: list[Chapter]) -> dict[str, Export]:
     """The public names of the library by where they are defined."""
     modules, _ = collect(chapters)
     found = [e for m in modules.values() for e in m.names.values()]
-    return {e.home: e for e in found if is_public(e.name)}
+    return {e.home: e for e in found if not e.name.startswith("_")}
 
 
 def collect(
@@ -108,13 +128,8 @@ def collect(
                 module.cells.append(cell)
     public: dict[str, Export] = {}
     for module in modules.values():
-        for export in definitions(module):
-            if message := clash(export, module.names, public, modules):
-                path = module.chapter.path
-                errors.append(ChapterError(path, export.line, message))
-            module.names.setdefault(export.name, export)
-            if is_public(export.name):
-                public.setdefault(export.name, export)
+        for message, line in define(module, public, modules):
+            errors.append(ChapterError(module.chapter.path, line, message))
     return modules, errors
 
 
@@ -128,6 +143,8 @@ def misplaced(
         if key := next((key for key in cell.metadata if key in stray), None):
             mend = 'add tags=["export"] or drop it'
             return f"{key}= on a cell that is not exported: {mend}"
+        if "internal" in cell.tags:
+            return 'internal goes with export: tags=["export", "internal"]'
         return None
     if cell.kind != "code":
         return "only code can be exported: drop the tag of this markdown cell"
@@ -140,13 +157,13 @@ def misplaced(
     if pieces[0] == PACKAGE:
         return f"module={name!r}: leave out the leading {PACKAGE!r}"
     for piece in pieces:
-        if (
-            not piece.isidentifier()
-            or keyword.iskeyword(piece)
-            or is_dunder(piece)
-        ):
+        dunder = piece.startswith("__") and piece.endswith("__")
+        if not piece.isidentifier() or keyword.iskeyword(piece) or dunder:
             wrong = f"{piece!r} cannot name a module"
             return f"module={name!r}: {wrong}, write it like nn.linear"
+        if len(piece) > LONGEST:
+            wrong = f"{len(piece)} letters, at most {LONGEST}"
+            return f"module={piece[:20]}…: a name of {wrong}"
     owner = modules.get(name)
     if owner and owner.chapter is not chapter:
         place = f"{shown(owner.chapter.path)}:{owner.cells[0].line}"
@@ -159,17 +176,50 @@ def misplaced(
     return None
 
 
+def define(
+    module: Module, public: dict[str, Export], modules: dict[str, Module]
+) -> Iterator[tuple[str, int]]:
+    """Enter the names that a module's cells bind; yield what is wrong."""
+    chapter = module.chapter
+    offered = module.name if module.namespace else module.package or module.name
+    for cell in module.cells:
+        internal = "internal" in cell.tags
+        home = module.name if internal else offered
+        for node in cell.sound:
+            for name in bound(node):
+                part = Part(cell, node)
+                other = module.names.get(name)
+                if other and kept(node):
+                    found = list(mistakes(other.parts, part))
+                    module.sound = module.sound and not found
+                    yield from found
+                    other.parts.append(part)
+                    continue
+                path = f"{PACKAGE}.{home}.{name}"
+                export = Export(
+                    name, module.name, path, chapter, [part], internal
+                )
+                if message := clash(export, other, public, modules):
+                    yield message, export.line
+                module.names.setdefault(name, export)
+                if export.public:
+                    public.setdefault(name, export)
+
+
 def clash(
-    export: Export, names: dict, public: dict, modules: dict[str, Module]
+    export: Export,
+    other: Export | None,
+    public: dict[str, Export],
+    modules: dict[str, Module],
 ) -> str | None:
     """What is wrong with a definition's name, if anything."""
     name = export.name
     if name == "_":  # the usual name of what is registered, not called
         return None
-    if other := names.get(name):
+    if other:
         wrong = f"{name!r} is already in {other.module!r} ({other.place})"
         return f"{wrong}: export its last version only"
-    if other := public.get(name):
+    if export.public and (other := public.get(name)):
         wrong = f"{name!r} is already public in {other.module!r}"
         return f"{wrong} ({other.place}): one public name, one definition"
     if any(f"{PACKAGE}.{m}.".startswith(f"{export.path}.") for m in modules):
@@ -177,13 +227,25 @@ def clash(
     return None
 
 
-def definitions(module: Module) -> Iterator[Export]:
-    """The names that a module's cells bind, overloads left out."""
-    chapter, outer = module.chapter, module.package or module.name
-    if module.namespace:
-        outer = module.name
-    for cell in module.cells:
-        for node in statements(chapter, cell):
-            for name in bound(node):
-                path = f"{PACKAGE}.{outer}.{name}"
-                yield Export(name, module.name, path, chapter, cell, node)
+def bound(node: ast.stmt) -> list[str]:
+    """The names that a definition or a constant binds; overloads bind none."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() if is_overload(node):
+            return []
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return [node.name]
+        case ast.Assign():
+            targets = node.targets
+        case ast.AnnAssign(target=target) if node.value:
+            targets = [target]
+        case _ if type(node).__name__ == "TypeAlias":  # Python 3.12
+            targets = [node.name]
+        case _:
+            return []
+    flat = [t for target in targets for t in getattr(target, "elts", [target])]
+    names = [t.id for t in flat if isinstance(t, ast.Name)]
+    return names if len(names) == len(flat) else []
+
+
+def is_overload(node: Function) -> bool:
+    return any(ast.unparse(d).endswith("overload") for d in node.decorator_list)

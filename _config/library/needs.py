@@ -1,178 +1,206 @@
-"""What each module needs from elsewhere: ruff finds it, nothing is guessed."""
+"""What each module imports: the meanings that its names have in the chapter."""
 
 import ast
-import json
-import subprocess
-import tempfile
-from bisect import bisect
+import builtins
 from collections.abc import Iterator
-from itertools import accumulate
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from ruff import find_ruff_bin
+from _config.chapters.files import PACKAGE, ChapterError
+from _config.chapters.names import Use
+from _config.library.modules import Export, Module
+from _config.library.reading import Bound, Import, Reading
 
-from _config.chapters.parse import ChapterError
-from _config.chapters.syntax import bound, dotted, first_line, statements, walk
-from _config.library.modules import PACKAGE, Export, Module
-from _config.library.slices import Import, chapter_imports
+# What every module has without defining it.
+GIVEN = {*vars(builtins), "__file__", "__name__", "__doc__"}
 
-SEPARATOR = "; "
+
+@dataclass
+class Needs:
+    """The imports of a module: of the chapter, and of what it exports."""
+
+    module: Module
+    imports: dict[int, Import] = field(default_factory=dict)  # by their node
+    exports: dict[str, Export] = field(default_factory=dict)
+    meanings: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+
+class Finder:
+    """Finds the needs of the modules of one chapter, and what is wrong."""
+
+    def __init__(self, reading: Reading, modules: dict[str, Module]) -> None:
+        self.reading, self.modules = reading, modules
+        self.errors: list[ChapterError] = []
+
+    def wrong(self, line: int, message: str) -> None:
+        self.errors.append(
+            ChapterError(self.reading.chapter.path, line, message)
+        )
+
+    def needs(self, module: Module) -> Needs:
+        """Go through the uses of a module's cells."""
+        needs = Needs(module)
+        for cell in module.cells:
+            for use, bound in self.reading.used[cell.line]:
+                self.add(needs, use, bound)
+        for each in self.reading.imported:
+            if self.is_effect(each, module):
+                needs.imports[id(each.alias)] = each
+        return needs
+
+    def is_effect(self, each: Import, module: Module) -> bool:
+        """Whether it is imported for what it does, not for its name."""
+        if each.path.startswith("__future__."):
+            return each.top
+        line = self.reading.chapter.lines[each.node.end_lineno - 1]
+        marked = "noqa: F401" in line and each.cell in module.cells
+        return marked and each.name not in self.reading.names
+
+    def add(self, needs: Needs, use: Use, bound: Bound | None) -> None:
+        """Note what a use means; refuse it if the library cannot agree."""
+        name, line = use.name, use.node.lineno
+        own = needs.module.names.get(name)
+        late = bound is None
+        bound = bound or self.forward(name, needs.module)
+        if bound is None:
+            if name not in GIVEN:
+                self.wrong(line, self.undefined(name))
+            return
+        export = self.export(bound)
+        if bound.binding.imported and "reference" in bound.cell.tags:
+            self.wrong(line, self.undefined(name))
+        elif bound.binding.imported:
+            self.mean(needs, name, bound.binding.path, bound.line, line)
+            self.add_import(needs, use, bound)
+        elif export is None:
+            self.wrong(line, self.plain(name, bound, needs.module))
+        else:
+            self.mean(needs, name, export.home, bound.line, line)
+            if export.module != needs.module.name:
+                needs.exports[name] = export
+            elif (
+                own
+                and not use.later
+                and (late or self.is_after(own, needs, use))
+            ):
+                wrong = f"{name!r} is used before its definition"
+                self.wrong(line, f"{wrong} in line {own.line}: move that up")
+
+    def forward(self, name: str, module: Module) -> Bound | None:
+        """What a name will mean: the module's own definition, or the first."""
+        found = self.reading.bindings.get(name, [])
+        exported = [each for each in found if self.export(each)]
+        return next(iter(exported + found), None)
+
+    def export(self, bound: Bound) -> Export | None:
+        """The exported definition that a binding is, or a part of."""
+        if not bound.exported:
+            return None
+        module = self.modules.get(self.reading.chapter.module(bound.cell))
+        return module.names.get(bound.binding.name) if module else None
+
+    def is_after(self, own: Export, needs: Needs, use: Use) -> bool:
+        """Whether a class that continues above reads a name from below."""
+        line = use.node.lineno
+        for export in needs.module.names.values():
+            for part in export.parts[1:]:
+                if part.node.lineno <= line <= part.node.end_lineno:
+                    return own.line > export.line
+        return False
+
+    def mean(
+        self, needs: Needs, name: str, path: str, made: int, line: int
+    ) -> None:
+        """Refuse a name that means two things in one module."""
+        own = needs.module.names.get(name)
+        first = (own.home, own.line) if own else (path, made)
+        before, at = needs.meanings.setdefault(name, first)
+        if path == before:
+            return
+        wrong = f"{name!r} is that of line {made} here"
+        other = "in the module" if own else "elsewhere in the module"
+        mend = "give one of them another name"
+        self.wrong(line, f"{wrong}, but that of line {at} {other}: {mend}")
+
+    def plain(self, name: str, bound: Bound, module: Module) -> str:
+        """What to do about a name that a plain cell binds."""
+        others = self.reading.bindings[name]
+        other = module.names.get(name) or next(
+            (each for each in others if self.export(each)), None
+        )
+        if other:
+            wrong = f"{name!r} is that of line {bound.line} here"
+            there = f"but that of line {other.line} in the library"
+            return f"{wrong}, {there}: give one of them another name"
+        wrong = f"{name!r} is defined in a cell that is not exported"
+        return f"{wrong} (line {bound.line}): export it too"
+
+    def undefined(self, name: str) -> str:
+        """What to do about a name that nothing binds."""
+        mend = "import it in a code cell of this chapter"
+        for module in self.modules.values():
+            if name in module.names:
+                mend = f"add `from {module.path} import {name}`"
+        return f"{name!r} is neither defined nor imported: {mend}"
+
+    def add_import(self, needs: Needs, use: Use, bound: Bound) -> None:
+        """Of several ``import a.b`` that bind ``a``, those that are used."""
+        name = use.name
+        same = [
+            each
+            for each in self.reading.imported
+            if each.top
+            and each.name == name
+            and "reference" not in each.cell.tags
+        ]
+        made = [each for each in same if each.node is bound.binding.node]
+        for each in same:
+            if meaning(each) != bound.binding.path:
+                wrong = f"{name!r} is imported from elsewhere in line"
+                mend = "give one of them another name"
+                self.wrong(bound.line, f"{wrong} {each.node.lineno}: {mend}")
+        if (
+            isinstance(bound.binding.node, ast.Import)
+            and not made[-1].alias.asname
+        ):
+            dotted = f"{use.path}."
+            inner = [e for e in same if dotted.startswith(f"{e.path}.")]
+            plain = [e for e in inner if e.path == name]
+            deeper = [e for e in inner if e.path != name]
+            made = plain[:1] + deeper if inner else made
+        for each in made:
+            needs.imports[id(each.alias)] = each
+
+
+def meaning(each: Import) -> str:
+    """What the name stands for: ``import a.b`` binds ``a``."""
+    whole = isinstance(each.node, ast.ImportFrom) or each.alias.asname
+    return each.path if whole else each.name
 
 
 def analyse(
-    modules: dict[str, Module],
-) -> tuple[dict[str, list[Import]], list[ChapterError]]:
-    """The imports that each module needs, and the names that it lacks."""
-    everything = [e for m in modules.values() for e in m.names.values()]
-    homes = {e.path: f"{PACKAGE}.{e.module}" for e in everything}
-    offered = {m.name: offers(m, modules, homes) for m in modules.values()}
-    unused: dict[str, set[str]] = {name: set() for name in modules}
-    errors = {}
-    for name, code, row, column, message in lint(modules, offered):
-        if code == "F401":
-            unused[name].add(at_column(offered[name], column).name)
-            continue
-        if code == "F821":
-            lacking = message.split("`")[1]
-            message = undefined(lacking, modules[name], everything)
-        errors.setdefault((name, message), row)
-    found = [
-        ChapterError(modules[name].chapter.path, row, message)
-        for (name, message), row in errors.items()
-    ]
-    needed = {}
-    for module in modules.values():
-        imports = [
-            i for i in offered[module.name] if i.name not in unused[module.name]
-        ]
-        found += ambiguous(module, imports)
-        needed[module.name] = exact(module, imports)
-    return needed, found
-
-
-def offers(
-    module: Module, modules: dict[str, Module], homes: dict[str, str]
-) -> list[Import]:
-    """What a module may import: from its chapter's others, and what they do."""
-    found = []
-    taken = set(module.names)
-    for other in modules.values():
-        if other.chapter is module.chapter:
-            for name in other.names:
-                if name not in taken:
-                    origin = f"{PACKAGE}.{other.name}"
-                    code = f"from {origin} import {name}"
-                    found.append(Import(name, f"{origin}.{name}", code))
-                    taken.add(name)
-    explicit = chapter_imports(module.chapter, homes)
-    found += [i for i in explicit if i.name not in taken]
-    return sorted(found, key=lambda i: "__future__" not in i.path)
-
-
-def lint(
-    modules: dict[str, Module], offered: dict[str, list[Import]]
-) -> Iterator[tuple[str, str, int, int, str]]:
-    """Ruff's word on each module: what is not used, what is not defined.
-
-    A module is shown to ruff at the chapter's own lines, with all the imports
-    on the first, which holds a marker there.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        for name, module in modules.items():
-            lines = [""] * (module.chapter.text.count("\n") + 1)
-            source = module.chapter.text.split("\n")
-            for cell in module.cells:
-                for node in statements(module.chapter, cell):
-                    if not isinstance(node, ast.Import | ast.ImportFrom):
-                        span = slice(first_line(node) - 1, node.end_lineno)
-                        lines[span] = source[span]
-            lines[0] = SEPARATOR.join(i.code for i in offered[name])
-            Path(folder, f"{name}.py").write_bytes("\n".join(lines).encode())
-        options = "--select=F401,F821", "--ignore-noqa", "--output-format=json"
-        output = ruff(folder, "check", *options)
-    for finding in json.loads(output):
-        at = finding["location"]
-        name = Path(finding["filename"]).name.removesuffix(".py")
-        yield name, finding["code"], at["row"], at["column"], finding["message"]
-
-
-def at_column(imports: list[Import], column: int) -> Import:
-    widths = (len(i.code + SEPARATOR) for i in imports)
-    return imports[bisect([*accumulate(widths, initial=1)], column) - 1]
-
-
-def undefined(name: str, module: Module, everything: list[Export]) -> str:
-    """What to do about a name that the module does not have."""
-    if own := module.names.get(name):
-        wrong = f"{name!r} is used before its definition"
-        return f"{wrong} in line {own.line}: move that up"
-    for cell in module.chapter.code:
-        for node in statements(module.chapter, cell):
-            if name in bound(node):
-                wrong = f"{name!r} is defined in a cell that is not exported"
-                return f"{wrong} (line {node.lineno}): export it too"
-    mend = "import it in a code cell of this chapter"
-    for export in everything:
-        if export.name == name:
-            mend = f"add `from {PACKAGE}.{export.module} import {name}`"
-    return f"{name!r} is neither defined nor imported: {mend}"
-
-
-def ambiguous(module: Module, imports: list[Import]) -> Iterator[ChapterError]:
-    first: dict[str, Import] = {}
-    for i in imports:
-        other = first.setdefault(i.name, i)
-        if target(other) != target(i):
-            wrong = (
-                f"{i.name!r} is imported from elsewhere in line {other.line}"
-            )
-            message = f"{wrong}: give one of them another name"
-            yield ChapterError(module.chapter.path, i.line, message)
-
-
-def target(i: Import) -> str:
-    """What a name stands for: ``import a.b`` binds ``a``."""
-    return f"import {i.name}" if i.code == f"import {i.path}" else i.code
-
-
-def exact(module: Module, imports: list[Import]) -> list[Import]:
-    """Of several ``import a.b`` that bind ``a``, those that are used."""
-    used = {
-        f"{dotted(node)}."
-        for cell in module.cells
-        for top in statements(module.chapter, cell)
-        for node in walk(top)
-        if isinstance(node, ast.Name | ast.Attribute)
+    modules: dict[str, Module], readings: dict[str, Reading]
+) -> tuple[dict[str, Needs], list[ChapterError]]:
+    """The needs of each module, and every name that the library lacks."""
+    finders = {name: Finder(each, modules) for name, each in readings.items()}
+    found = {
+        name: finders[module.chapter.name].needs(module)
+        for name, module in modules.items()
     }
-
-    def is_used(i: Import) -> bool:
-        return any(each.startswith(f"{i.path}.") for each in used)
-
-    met = {i.name for i in imports if is_used(i)}
-    needed = [
-        i
-        for i in imports
-        if target(i) == i.code or is_used(i) or i.name not in met
-    ]
-    return list({i.text: i for i in needed}.values())
+    return found, [e for finder in finders.values() for e in finder.errors]
 
 
-def ruff(folder: str, command: str, *options: str) -> str:
-    """Run ruff over a folder, by our settings alone."""
-    settings = [
-        "--isolated",
-        "--no-cache",
-        "--quiet",
-        "--target-version=py311",
-        "--line-length=80",
-        f'--config=lint.isort.known-first-party=["{PACKAGE}"]',
-    ]
-    run = subprocess.run(
-        [find_ruff_bin(), command, ".", *settings, *options],
-        cwd=folder,
-        capture_output=True,
-        encoding="utf-8",
-    )
-    if run.returncode not in (0, 1):
-        raise RuntimeError(f"ruff {command} failed: {run.stderr}")
-    return run.stdout
+def statements(needs: Needs, homes: dict[str, str]) -> Iterator[tuple]:
+    """(statement, path, Import or None) for each import of a module."""
+    for each in needs.imports.values():
+        path = each.alias.name
+        code = f"import {path}"
+        if isinstance(each.node, ast.ImportFrom):
+            origin = each.path.rpartition(".")[0]
+            home = homes.get(each.path, origin)
+            path, code = f"{home}.{path}", f"from {home} import {path}"
+        if each.alias.asname:
+            code += f" as {each.alias.asname}"
+        yield code, path, each
+    for name, export in needs.exports.items():
+        origin = f"{PACKAGE}.{export.module}"
+        yield f"from {origin} import {name}", f"{origin}.{name}", None

@@ -3,30 +3,27 @@
 import ast
 from collections.abc import Iterator
 
-from _config.chapters.parse import Cell, Chapter, ChapterError
-from _config.chapters.syntax import (
-    Function,
-    bound,
-    dotted,
-    is_dunder,
-    is_public,
-    statements,
-    walk,
-)
-from _config.library.modules import PACKAGE, Module
+from _config.chapters.files import PACKAGE, ChapterError
+from _config.chapters.parse import Cell, Chapter
+from _config.library.classes import kept
+from _config.library.modules import Module, bound
+from _config.library.reading import Reading
 
 
 def refusals(
-    chapters: list[Chapter], modules: dict[str, Module]
+    chapters: list[Chapter],
+    modules: dict[str, Module],
+    readings: dict[str, Reading],
 ) -> Iterator[ChapterError]:
     """Every mistake in the chapters' code, in no particular order."""
     order = {chapter.name: i for i, chapter in enumerate(chapters)}
     owners = known_paths(modules)
     for chapter in chapters:
-        found = [*broken(chapter), *imports(chapter, owners, order)]
+        reading = readings[chapter.name]
+        found = [*broken(chapter), *imports(reading, owners, order)]
         for module in modules.values():
             if module.chapter is chapter:
-                found += check_module(module)
+                found += check_module(module, reading)
         yield from (
             ChapterError(chapter.path, *at) for at in dict.fromkeys(found)
         )
@@ -37,7 +34,7 @@ def broken(chapter: Chapter) -> Iterator[tuple[int, str]]:
     ok = True
     for cell in chapter.code:
         try:
-            chapter.statements(cell)
+            cell.statements
         except ChapterError as error:
             ok = False
             yield error.line, error.message
@@ -46,138 +43,103 @@ def broken(chapter: Chapter) -> Iterator[tuple[int, str]]:
             compile(chapter.text, str(chapter.path), "exec", dont_inherit=True)
         except SyntaxError as error:
             yield error.lineno or 1, f"syntax error: {error.msg}"
+        except (RecursionError, MemoryError):
+            yield 1, "this code is nested too deeply for Python: take it apart"
 
 
 def known_paths(modules: dict[str, Module]) -> dict[str, Chapter]:
     """The chapter that first makes each dotted path of the library exist."""
     owners: dict[str, Chapter] = {}
     for module in modules.values():
-        pieces = [PACKAGE, *module.name.split(".")]
+        pieces = module.path.split(".")
         paths = [".".join(pieces[: i + 1]) for i in range(len(pieces))]
         for export in module.names.values():
-            paths += [export.home] + [export.path] * is_public(export.name)
+            paths += [export.home] + [export.path] * export.public
         for path in paths:
             owners.setdefault(path, module.chapter)
     return owners
 
 
 def imports(
-    chapter: Chapter,
-    owners: dict[str, Chapter],
-    order: dict[str, int],
+    reading: Reading, owners: dict[str, Chapter], order: dict[str, int]
 ) -> Iterator[tuple[int, str]]:
     """Imports that are not exact, come too early, or lead nowhere."""
-    aliases: dict[str, str] = {}
-    for cell in chapter.code:
+    here = order[reading.chapter.name]
+    asked = [
+        (each.cell, each.node.lineno, each.path) for each in reading.imported
+    ]
+    for cell, line, path in [*asked, *reading.reached]:
         if "raises-exception" in cell.tags:
             continue
-        for line, path, imported in references(chapter, cell, aliases):
-            owner = owners.get(path)
-            if path.endswith(".*") and "reference" not in cell.tags:
-                yield line, "import *: name what you import"
-            elif path.startswith("."):
-                yield line, f"relative import: write {PACKAGE} in full"
-            elif owner and order[owner.name] > order[chapter.name]:
-                wrong = f"{path} is built later, in {owner.name}"
-                yield line, f"{wrong}: a chapter uses what came before it"
-            elif imported and not owner and path.split(".")[0] == PACKAGE:
+        owner = owners.get(path)
+        if path.endswith(".*") and "reference" not in cell.tags:
+            yield line, "import *: name what you import"
+        elif path.startswith("."):
+            yield line, f"relative import: write {PACKAGE} in full"
+        elif owner and order[owner.name] > here:
+            wrong = f"{path} is built later, in {owner.name}"
+            yield line, f"{wrong}: a chapter uses what came before it"
+        elif not owner and path.split(".")[0] == PACKAGE:
+            if (cell, line, path) in asked:
                 wrong = f"no chapter exports {path}"
                 yield line, f"{wrong}: correct the name, or export it"
 
 
-def references(
-    chapter: Chapter, cell: Cell, aliases: dict[str, str]
-) -> Iterator[tuple[int, str, bool]]:
-    """The dotted paths that a cell imports, or reaches through an import.
-
-    ``aliases`` keeps what each imported name stands for, from cell to cell.
-    """
-    for top in statements(chapter, cell):
-        for node in walk(top):
-            match node:
-                case ast.Import():
-                    for alias in node.names:
-                        path, root = alias.name, alias.name.split(".")[0]
-                        bind = (
-                            {alias.asname: path}
-                            if alias.asname
-                            else {root: root}
-                        )
-                        aliases |= bind
-                        yield node.lineno, path, True
-                case ast.ImportFrom():
-                    origin = "." * node.level + (node.module or "")
-                    for alias in node.names:
-                        path = f"{origin}.{alias.name}"
-                        aliases[alias.asname or alias.name] = path
-                        yield node.lineno, path, True
-                case ast.Attribute():
-                    root, _, rest = dotted(node).partition(".")
-                    if root in aliases:
-                        yield node.lineno, f"{aliases[root]}.{rest}", False
-
-
-def check_module(module: Module) -> Iterator[tuple[int, str]]:
-    """Statements and definitions that do not belong in a library."""
-    if module.parses and module.docstring is None:
+def check_module(module: Module, reading: Reading) -> Iterator[tuple[int, str]]:
+    """Statements that do not belong in a library."""
+    if module.docstring is None and not unread(module.cells[0]):
         wrong = f"module {module.name!r} has no docstring"
         yield module.cells[0].line, f'{wrong}: start this cell with """..."""'
     for cell in module.cells:
-        for node in statements(module.chapter, cell):
-            if node is not module.docstring:
-                yield from check_statement(node)
+        for node in cell.sound:
+            if kept(node) and not module.part_of(node):
+                yield node.lineno, orphan(node, reading)
+            elif isinstance(node, ast.Import | ast.ImportFrom) or bound(node):
+                yield from half_made(module, node)
+            elif node is not module.docstring and not is_overload(node):
+                yield node.lineno, misplaced(node)
 
 
-def check_statement(node: ast.stmt) -> Iterator[tuple[int, str]]:
-    for inner in walk(node):
-        if isinstance(inner, ast.Call) and dotted(inner.func) == "print":
-            mend = "return the value, or raise"
-            yield inner.lineno, f"print in exported code: {mend}"
-    match node:
-        case ast.Import() | ast.ImportFrom():
-            pass
-        case ast.FunctionDef() | ast.AsyncFunctionDef():
-            yield from check_function(node, method=False)
-        case ast.ClassDef():
-            yield from check_class(node)
-        case _ if not bound(node):
-            what = f"not {type(node).__name__}: move it to a cell of its own"
-            held = "imports, constants, def and class"
-            yield node.lineno, f"an exported cell holds {held}, {what}"
+def unread(cell: Cell) -> bool:
+    """Whether a cell does not parse."""
+    try:
+        return cell.statements is None
+    except ChapterError:
+        return True
 
 
-def check_class(node: ast.ClassDef) -> Iterator[tuple[int, str]]:
-    if not is_public(node.name):
-        return
-    if not ast.get_docstring(node):
-        wrong = f"{node.name} has no docstring"
-        yield node.lineno, f"{wrong}: say in a line what it is"
-    for inner in node.body:
-        if isinstance(inner, Function):
-            yield from check_function(inner, method=True)
-        elif isinstance(inner, ast.ClassDef):
-            yield from check_class(inner)
+def misplaced(node: ast.stmt) -> str:
+    """What to do about a statement that a library's module cannot hold."""
+    held = "an exported cell holds imports, constants, def and class"
+    mend = "move it to a cell of its own"
+    inner = {type(each) for each in ast.walk(node)}
+    if inner & {ast.Import, ast.ImportFrom}:
+        mend = "import it inside the function that needs it"
+    return f"{held}, not {type(node).__name__}: {mend}"
 
 
-def check_function(node: Function, method: bool) -> Iterator[tuple[int, str]]:
-    """Public functions say what they return; dunders are known already."""
-    if not is_public(node.name) and not is_dunder(node.name):
-        return
-    decorators = [dotted(d).split(".")[-1] for d in node.decorator_list]
-    if is_public(node.name):
-        bare = {"overload", "setter", "deleter"} & {*decorators}
-        if not bare and not ast.get_docstring(node):
-            wrong = f"{node.name} has no docstring"
-            yield node.lineno, f"{wrong}: say in a line what it returns"
-        if node.returns is None:
-            wrong = f"{node.name} has no return annotation"
-            yield node.lineno, f"{wrong}: add -> ..."
-    a = node.args
-    parameters = [*a.posonlyargs, *a.args]
-    if method and "staticmethod" not in decorators:
-        parameters = parameters[1:]
-    parameters += [*a.kwonlyargs, *filter(None, (a.vararg, a.kwarg))]
-    for parameter in parameters:
-        if parameter.annotation is None:
-            wrong = f"parameter {parameter.arg!r} has no annotation"
-            yield parameter.lineno, f"{node.name}: {wrong}"
+def is_overload(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def orphan(node: ast.ClassDef, reading: Reading) -> str:
+    """What to do about a class that continues nothing of its module."""
+    first = reading.first(node.name)
+    mend = "the same module and chapter hold all of a class"
+    if first is None or first.line == node.lineno:
+        return f"{node.name} continues a class that is not there: {mend}"
+    place = f"line {first.line}"
+    if not first.exported:
+        mend = 'tag that cell ["export"], or name the class otherwise'
+    return f"{node.name} continues the class of {place}: {mend}"
+
+
+def half_made(module: Module, node: ast.stmt) -> Iterator[tuple[int, str]]:
+    """A subclass that here, unlike in the library, misses later methods."""
+    for base in getattr(node, "bases", ()):
+        export = module.names.get(getattr(base, "id", ""))
+        for part in export.parts[1:] if export else ():
+            if part.node.lineno > node.lineno and export.name != node.name:
+                wrong = f"{export.name} goes on in line {part.node.lineno}"
+                yield node.lineno, f"{wrong}: finish it before its subclasses"
+                break

@@ -1,0 +1,1 @@
+"""What a change can reach; running chapters, records and benchmarks."""

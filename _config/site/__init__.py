@@ -1,0 +1,1 @@
+"""The book as a site: pages, links, the reference, the theme."""

@@ -11,9 +11,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
+from _config.chapters.files import PACKAGE
 from _config.chapters.parse import Chapter
-from _config.chapters.syntax import is_public
-from _config.library.modules import PACKAGE, Export, Module, collect
+from _config.library.modules import Export, Module, collect
 from _config.site.links import Link
 
 INDEX = """# The library
@@ -56,7 +56,7 @@ def pages(
 def page(module: Module, users: dict[str, list[str]]) -> str:
     """The page of a module: its docstring and its public names."""
     name = f"{PACKAGE}.{module.name}"
-    public = [e for e in module.names.values() if is_public(e.name)]
+    public = [e for e in module.names.values() if not e.name.startswith("_")]
     parts = [
         f"# {name}",
         f":::{{py:module}} {name}\n:::",

@@ -4,7 +4,6 @@ import ast
 from difflib import ndiff
 
 from _config.chapters.parse import Chapter
-from _config.chapters.syntax import first_line
 
 SKIPPED = {"answer", "solution", "reference"}
 
@@ -20,7 +19,10 @@ def changes(chapter: Chapter) -> dict[int, list[tuple[str, str]]]:
         for node in chapter.statements(cell):
             if not isinstance(node, ast.FunctionDef | ast.ClassDef):
                 continue
-            new = lines[first_line(node) - 1 : node.end_lineno]
+            new = lines[
+                min(d.lineno for d in [node, *node.decorator_list])
+                - 1 : node.end_lineno
+            ]
             old = last.get(node.name, new)
             if old != new:
                 found.setdefault(index, []).append(

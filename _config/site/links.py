@@ -8,14 +8,11 @@ stay plain.  Nothing is imported, so a page costs no ``import torch``.
 import ast
 import html
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from _config.chapters.parse import Chapter
-from _config.library.modules import PACKAGE, Export
-
-SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.GeneratorExp,
-          ast.ListComp, ast.SetComp, ast.DictComp)  # fmt: skip
+from _config.chapters.names import Binding, Resolver, Use, root
+from _config.chapters.parse import Cell, Chapter
+from _config.library.modules import Export
 
 
 @dataclass(frozen=True)
@@ -31,107 +28,64 @@ class Link:
 def links(chapter: Chapter, library: dict[str, Export]) -> list[Link]:
     """Where the chapter's code names the library, in reading order."""
     finder = Finder(chapter, library)
-    finder.visit(chapter.tree)
-    return sorted(finder.links(), key=lambda link: (link.cell, link.start))
+    return sorted(finder.found, key=lambda link: (link.cell, link.start))
 
 
-class Finder(ast.NodeVisitor):
+class Finder(Resolver):
     """Walks a chapter and keeps the spans whose name is an entry's."""
 
     def __init__(self, chapter: Chapter, library: dict[str, Export]) -> None:
-        self.chapter = chapter
+        super().__init__()
         self.entries = {
             alias: home
             for home, export in library.items()
             for alias in (home, export.path)
-        }
-        self.names = {
-            export.name: home
+        } | {
+            f".{export.name}": home
             for home, export in library.items()
             if export.chapter.name == chapter.name
         }
-        self.hidden: set[str] = set()
-        self.spans: list[tuple[int, int, int, str]] = []
+        self.found: list[Link] = []
+        for self.index, self.cell in enumerate(chapter.cells):
+            self.walk(self.cell.sound)
 
-    def keep(self, line: int, start: int, end: int, name: str | None) -> None:
-        if entry := self.entries.get(name or ""):
-            self.spans.append((line, start, end, entry))
+    def use(self, use: Use) -> None:
+        """Keep a name, or the longest part of a chain, that is an entry."""
+        binding, node, path = use.binding, use.node, use.path
+        if binding is not self.globals.get(use.name):
+            return  # a local name
+        if not (binding and binding.imported):  # of this chapter, or to come
+            node, path = root(node), f".{use.name}"
+        while path not in self.entries and isinstance(node, ast.Attribute):
+            node, path = node.value, path.rpartition(".")[0]
+        if path in self.entries and node.lineno == node.end_lineno:
+            self.keep(node.lineno, node.col_offset, node.end_col_offset, path)
 
-    def full_name(self, node: ast.expr) -> str | None:
-        """``nn.Linear`` -> ``groundup.nn.Linear`` if ``nn`` is imported."""
-        if isinstance(node, ast.Name) and node.id not in self.hidden:
-            return self.names.get(node.id)
-        if isinstance(node, ast.Attribute) and (
-            value := self.full_name(node.value)
-        ):
-            return f"{value}.{node.attr}"
-        return None
+    def bound(self, binding: Binding) -> None:
+        """Keep the place that defines a constant."""
+        node, path = binding.node, f".{binding.name}"
+        if isinstance(node, ast.Name) and path in self.entries:
+            self.keep(node.lineno, node.col_offset, node.end_col_offset, path)
 
-    def visit_Import(self, node: ast.Import) -> None:
-        for alias in node.names:
-            if alias.name.split(".")[0] == PACKAGE:
-                self.names[alias.asname or PACKAGE] = (
-                    alias.name if alias.asname else PACKAGE
-                )
+    def imports(self, node: ast.stmt, alias: ast.alias, path: str) -> None:
+        """Keep the name that a statement imports from the library."""
+        if isinstance(node, ast.ImportFrom) and path in self.entries:
+            end = alias.col_offset + len(alias.name.encode())
+            self.keep(alias.lineno, alias.col_offset, end, path)
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        if (node.module or "").split(".")[0] != PACKAGE:
-            return
-        for alias in node.names:
-            name = self.names[alias.asname or alias.name] = (
-                f"{node.module}.{alias.name}"
-            )
-            end = alias.col_offset + len(alias.name)
-            self.keep(alias.lineno, alias.col_offset, end, name)
-
-    def visit_Name(self, node: ast.Name | ast.Attribute) -> None:
-        if (
-            self.full_name(node) in self.entries
-            and node.lineno == node.end_lineno
-        ):
-            self.keep(
-                node.lineno,
-                node.col_offset,
-                node.end_col_offset,
-                self.full_name(node),
-            )
-        else:
-            self.generic_visit(node)
-
-    visit_Attribute = visit_Name
-
-    def generic_visit(self, node: ast.AST) -> None:
-        outer = self.hidden
-        if isinstance(node, SCOPES):
-            self.hidden = outer | set(local_names(node))
-        super().generic_visit(node)
-        self.hidden = outer
-
-    def links(self) -> Iterator[Link]:
-        """The spans, which count bytes of the file, as characters of a cell."""
-        for index, cell in enumerate(self.chapter.cells):
-            lines = cell.source.split("\n")
-            for line, start, end, name in self.spans:
-                row = line - cell.first_line
-                if cell.kind == "code" and 0 <= row < len(lines):
-                    before = sum(len(text) + 1 for text in lines[:row])
-                    text = lines[row].encode()
-                    first = before + len(text[:start].decode())
-                    yield Link(
-                        index,
-                        first,
-                        first + len(text[start:end].decode()),
-                        name,
-                    )
+    def keep(self, line: int, start: int, end: int, path: str) -> None:
+        """Bytes of a line of the file, as characters of a cell."""
+        before, text = lines(self.cell, line)
+        first = before + len(text[:start].decode())
+        last = first + len(text[start:end].decode())
+        self.found.append(Link(self.index, first, last, self.entries[path]))
 
 
-def local_names(scope: ast.AST) -> Iterator[str]:
-    """The parameters and variables inside a function or comprehension."""
-    for node in ast.walk(scope):
-        if isinstance(node, ast.arg):
-            yield node.arg
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
+def lines(cell: Cell, line: int) -> tuple[int, bytes]:
+    """How many characters of a cell precede a line of the file, and it."""
+    found = cell.source.split("\n")
+    row = line - cell.first_line
+    return sum(len(text) + 1 for text in found[:row]), found[row].encode()
 
 
 def weave(highlighted: str, spans: dict[tuple[int, int], str]) -> str:

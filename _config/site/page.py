@@ -9,9 +9,9 @@ from docutils import nodes
 from nbformat import NotebookNode
 from sphinx import addnodes
 
+from _config.chapters.files import PACKAGE
 from _config.chapters.parse import Cell, Chapter
-from _config.chapters.syntax import bound, is_public
-from _config.library.modules import PACKAGE, Export
+from _config.library.modules import Export, bound
 from _config.site import changes, figures
 from _config.site.links import Link
 from _config.site.markup import Fold
@@ -108,7 +108,7 @@ def label(chapter: Chapter, cell: Cell, box: nodes.Element) -> list[nodes.Node]:
         f"{module}.{name}"
         for node in statements
         for name in bound(node)
-        if is_public(name)
+        if not name.startswith("_")
     ]
     box["ids"] += [f"built-{name}" for name in names]
     target = addnodes.pending_xref(

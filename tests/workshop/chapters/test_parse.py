@@ -140,7 +140,15 @@ def test_refuses_what_is_not_utf8(tmp_path):
         ("# %%\n# In[3]:\n", 2, "a cell starts with `# %%`"),
         ("# %%\n# <codecell>\n", 2, "a cell starts with `# %%`"),
         ("# %%\n# %% [md]\n", 2, "unknown kind"),
-        ('# %%\n# %% {"tags": ["export"]}\n', 2, "unknown kind"),
+        ("# %%\n# %% [raw]\n", 2, "unknown kind"),
+        ("# %%\n# %% A [raw] title\n", 2, "unknown kind"),
+        ("# %%\n# %% [markdown] [md]\n", 2, "unknown kind"),
+        ('# %%\n# %% {"tags": ["export"]}\n', 2, "takes what is in braces"),
+        ('# %%\n# %% A {"tags": []}\n', 2, "takes what is in braces"),
+        ("# %%\n# %% %sub\n", 2, "does not start with %"),
+        ("# %%\n# %% limit=Infinity\n", 2, "limit= takes a number"),
+        ("# %%\n# %% starred=1\n", 2, "starred= takes true or false"),
+        ("# %%\n# %% starred=true\n", 2, "stands on the first cell"),
         ('# %%\n# %% tags=["export"\n', 2, "tags= is not followed by JSON"),
         ("# %%\n# %% tags=[export]\n", 2, "tags= is not followed by JSON"),
         ("# %%\n# %% module=nn\n", 2, "module= is not followed by JSON"),
@@ -225,7 +233,8 @@ def test_jupytext_reads_the_same_cells_of_a_chapter(path: Path):
 PIECES = """\
 # %%|# %% A title|# %% tags=["export"]|# %% Two words: é tags=["hide-input"]
 # %%	tab|  # %% indented|#%%|# %%% sub|# %%none|#  %% two|# In[2]:|# <codecell>
-# %% [markdown]|# %% [markdown] Named|r\"\"\"|\"\"\"|'''|"|'|# comment " '|#'''
+# %% [markdown]|# %% [markdown] Named|# %% Named [markdown]|# %% a [b] [markdown] c
+# %% [raw]|# %% A {x}|# %% A title {"tags": ["export"]}|# %% %s|# %% a=b [md]|r\"\"\"|\"\"\"|'''|"|'|# comment " '|#'''
 x = 1|x = "# %%"|x = '''a'''|x = '\\\\''|x = r"\\" + '|f(|)|def f():|    return 1
 %magic|# !ls|# + cell|# ---||  |```|\\|é = "ü"|prose # %% inside|"a" "b"|\"\"\"one\"\"\"
 """.replace("\n", "|").split("|")
@@ -257,7 +266,13 @@ CODE = [
     "# it's\nx = 1\n\n\n# !ls\n# %time x",
     "x = f\"{'a'}\"  # '''",
 ]
-MARKERS = ["", " A title", ' tags=["export"]', ' é: b alt="x" tags=["answer"]']
+MARKERS = [
+    "",
+    " A title",
+    " A [title]",
+    ' tags=["export"]',
+    ' é: b alt="x" tags=["answer"]',
+]
 
 
 @given(

@@ -289,7 +289,7 @@ class Box:
         """A box of zeros."""
         return Box(n)
 
-    def _private(self, x):
+    def _private(self, x: int) -> int:
         return x
 '''
     )
@@ -385,52 +385,60 @@ REFUSED = {
     "function docstring": (
         EXPORT + "def f() -> int:\n    return 1\n",
         2,
-        "f has no docstring",
+        "Missing docstring in public function",
     ),
     "class docstring": (
         EXPORT + "class C:\n    pass\n",
         2,
-        "C has no docstring",
+        "Missing docstring in public class",
     ),
     "method docstring": (
         EXPORT
         + 'class C:\n    """C."""\n    def f(self) -> int:\n        return 1\n',
         4,
-        "f has no docstring",
+        "Missing docstring in public method",
     ),
     "nested class": (
         EXPORT + 'class C:\n    """C."""\n    class D:\n        n = 1\n',
         4,
-        "D has no docstring",
+        "Missing docstring in public nested class",
     ),
-    "return": (EXPORT + 'def f():\n    """F."""\n', 2, "no return annotation"),
+    "return": (
+        EXPORT + 'def f():\n    """F."""\n',
+        2,
+        "Missing return type annotation for public function `f`",
+    ),
     "parameter": (
         EXPORT + 'def f(a: int, /, b: int,\n  c=1) -> int:\n    """F."""\n',
         3,
-        "parameter 'c' has no annotation",
+        "annotation for function argument `c`",
     ),
-    "keyword": (EXPORT + 'def f(*, k) -> int:\n    """F."""\n', 2, "'k'"),
-    "star": (EXPORT + 'def f(*args) -> int:\n    """F."""\n', 2, "'args'"),
-    "stars": (EXPORT + 'def f(**kw) -> int:\n    """F."""\n', 2, "'kw'"),
+    "keyword": (
+        EXPORT + 'def f(*, k) -> int:\n    """F."""\n',
+        2,
+        "argument `k`",
+    ),
+    "star": (EXPORT + 'def f(*args) -> int:\n    """F."""\n', 2, "`*args`"),
+    "stars": (EXPORT + 'def f(**kw) -> int:\n    """F."""\n', 2, "`**kw`"),
     "dunder": (
         EXPORT
         + 'class C:\n    """C."""\n    def __init__(self, n):\n        pass\n',
         4,
-        "parameter 'n' has no annotation",
+        "annotation for function argument `n`",
     ),
     "static": (
         EXPORT
         + 'class C:\n    """C."""\n    @staticmethod\n'
         + '    def f(n) -> int:\n        """F."""\n',
         5,
-        "parameter 'n' has no annotation",
+        "annotation for function argument `n`",
     ),
     "import star": ("# %%\n\nfrom math import *\n", 3, "import *"),
     "relative": ("# %%\nfrom .linalg import double\n", 2, "relative import"),
     "print": (
         EXPORT + 'def f() -> None:\n    """F."""\n    print(1)\n',
         4,
-        "print in exported code",
+        "`print` found",
     ),
     "line magic": ("# %%\n1\n%timeit 1\n", 3, "notebook magic '%timeit 1'"),
     "cell magic": ("# %%\n%%html\nit's\n", 2, "notebook magic '%%html'"),
@@ -498,7 +506,7 @@ REFUSED = {
         '# %% tags=["export"] module="a"\n"""A."""\nclass A:\n    """A."""\n'
         "    b = lambda: B\n"
         '# %% tags=["export"] module="b"\n"""B."""\nB = A\n',
-        1,
+        6,
         "modules import each other",
     ),
     "leading groundup": (

@@ -1,0 +1,88 @@
+"""Where the book's files are, in which order, and the error that names one."""
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BOOK = ROOT / "book"
+SRC = ROOT / "src"
+PACKAGE = "groundup"
+NUMBERED = re.compile(r"(\d+)_\w+")
+
+
+class ChapterError(Exception):
+    """A mistake in the book, with the place to mend it."""
+
+    def __init__(self, path: Path, line: int, message: str):
+        super().__init__(f"{shown(path)}:{line}: {message}")
+        self.path, self.line, self.message = Path(path), line, message
+
+
+def shown(path: Path) -> str:
+    """The path as people write it: from the repository's root if inside."""
+    path = Path(path).resolve()
+    return (
+        str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+    )
+
+
+def refuse(errors: list[ChapterError]) -> None:
+    """Raise all mistakes at once, in the book's order, each of them once."""
+    if errors:
+        unique = {str(error): error for error in errors}.values()
+        ordered = sorted(unique, key=lambda e: (e.path, e.line, e.message))
+        raise ExceptionGroup("the book is refused", ordered)
+
+
+def chapter_paths(book: Path = BOOK) -> list[Path]:
+    """Every chapter of the book, in reading order: ``N_part/N_chapter.py``."""
+    found: dict[tuple[int, ...], Path] = {}
+    for path in scripts(book):
+        pieces = path.relative_to(book).with_suffix("").parts
+        numbers = [NUMBERED.fullmatch(piece) for piece in pieces]
+        if len(pieces) != 2 or not all(numbers):
+            message = "a chapter is called N_part/N_name.py; this is none"
+            raise ChapterError(path, 1, message)
+        if not path.is_file():
+            raise ChapterError(path, 1, "not a file, so it is no chapter")
+        order = tuple(int(match[1]) for match in numbers)
+        same = [p for p in found if p[0] == order[0]][:1]
+        other = found.get(order) or (found[same[0]] if same else path)
+        if order in found or other.parent != path.parent:
+            number = ".".join(map(str, order if order in found else order[:1]))
+            message = f"number {number} is taken by {shown(other)}: change one"
+            raise ChapterError(path, 1, message)
+        found[order] = path
+    return [found[order] for order in sorted(found)]
+
+
+def scripts(folder: Path) -> Iterator[Path]:
+    """Whatever is called ``*.py`` in a folder; hidden and cached apart."""
+    entries = os.scandir(folder) if folder.is_dir() else ()
+    for entry in sorted(entries, key=lambda entry: entry.name):
+        path = folder / entry.name
+        if entry.name.startswith((".", "__pycache__")):
+            continue
+        if path.suffix == ".py":
+            yield path
+        elif entry.is_dir():
+            yield from scripts(path)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file so that others see all of it or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            os.fchmod(handle, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise

@@ -10,8 +10,8 @@ from functools import cache
 from importlib.metadata import version
 from types import ModuleType
 
+from _config.chapters.files import write
 from _config.chapters.parse import ROOT
-from _config.runs.store import write
 
 STORE = ROOT / "_build" / "torch_names.json"
 # One operation, several spellings: torch.relu, x.relu(), F.relu, x.relu_().

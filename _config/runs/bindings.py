@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
 from importlib.util import resolve_name
 
-from _config.runs.digests import is_text
+from _config.runs.digests import is_text, walk
 
 OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 DYNAMIC = ("import_module", "__import__", "run_module")
@@ -17,7 +17,7 @@ NAMED = re.compile(r"(?:from|import)\s+([\w.]+)|\A(\w+(?:\.\w+)+)\Z")
 def bindings(tree: ast.AST, package: str = "") -> dict[str, set[str]]:
     """Local name -> the dotted names it is imported from."""
     bound = defaultdict(set)
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 root = alias.name.split(".")[0]
@@ -50,8 +50,8 @@ def references(tree: ast.AST, package: str = "") -> set[tuple[str, bool]]:
 
 def quoted(tree: ast.AST) -> Iterator[str]:
     """The modules that strings may name, docstrings apart."""
-    apart = {node.value for node in ast.walk(tree) if is_text(node)}
-    for node in ast.walk(tree):
+    apart = {node.value for node in walk(tree) if is_text(node)}
+    for node in walk(tree):
         match node:
             case ast.Constant(value=str(text)) if node not in apart:
                 for pair in NAMED.findall(text):
@@ -63,8 +63,8 @@ def quoted(tree: ast.AST) -> Iterator[str]:
 
 def hidden(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and name of what imports modules that a computed name gives."""
-    plain = {node.func for node in ast.walk(tree) if is_dynamic(node)}
-    for node in ast.walk(tree):
+    plain = {node.func for node in walk(tree) if is_dynamic(node)}
+    for node in walk(tree):
         name = getattr(node, "id", getattr(node, "attr", None))
         if isinstance(node, ast.alias) and node.asname:
             name = node.name
@@ -86,7 +86,7 @@ def is_dynamic(node: ast.AST) -> bool:
 def chains(tree: ast.AST) -> Iterator[tuple[str, list[str]]]:
     """Each name that is used, with its attributes: ``nn.Linear.weight``."""
     inner = set()
-    for node in ast.walk(tree):  # parents come before their children
+    for node in walk(tree):  # parents come before their children
         if node in inner or not isinstance(node, ast.Attribute | ast.Name):
             continue
         attributes = []

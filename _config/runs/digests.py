@@ -9,11 +9,11 @@ import hashlib
 import json
 import tokenize
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from io import StringIO
 from pathlib import Path
 
-from _config.runs.files import write
+from _config.chapters.files import write
 
 ASKS = {
     "__doc__", "help", "pydoc", "doctest", "getsource", "getsourcelines",
@@ -77,14 +77,21 @@ def is_quiet(source: str) -> bool:
     return last.string == ";"
 
 
+@lru_cache(maxsize=8)
+def walk(tree: ast.AST) -> list[ast.AST]:
+    """Every node of a tree, parents first; several questions go over them."""
+    return [*ast.walk(tree)]
+
+
 def asks(tree: ast.AST) -> bool:
     """Whether code asks for the text of code."""
-    names = {
-        getattr(node, field, "")
-        for node in ast.walk(tree)
-        for field in ("id", "attr", "name")
-    }
-    return not ASKS.isdisjoint(names)
+    for node in walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name in ASKS:
+                return True
+            case ast.alias(name=name) if not ASKS.isdisjoint(name.split(".")):
+                return True
+    return False
 
 
 class Notes:

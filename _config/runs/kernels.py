@@ -9,28 +9,37 @@ from subprocess import DEVNULL
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
-from _config.runs.scratch import marked, scratch
+from _config.runs.scratch import marked
 from _config.runs.store import KERNEL, SETTINGS
 
 NOWHERE = "http://127.0.0.1:9"  # a chapter may not use the network
-CACHES = ("~/.cache", "~/.config/matplotlib", "~/.matplotlib", "~/Library/Caches")
+WRITABLE = (  # beside a chapter's own folder: devices and caches
+    "/dev",
+    "$GROUNDUP_DATA",
+    "$MPLCONFIGDIR",
+    "$XDG_CACHE_HOME",
+    "~/.cache",
+    "~/.config/matplotlib",
+    "~/.matplotlib",
+    "~/Library/Caches",
+)
 
 
 def environment(src: Path, folder: Path, jobs: int) -> dict[str, str]:
     """What a chapter sees of the machine: no network, no GPU, no settings."""
-    paths = [str(src.resolve()), os.environ.get("PYTHONPATH", "")]
     proxies = ("http_proxy", "https_proxy", "all_proxy")
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    mine = marked(folder)
-    caches = [os.environ.get(name) for name in ("GROUNDUP_DATA", "XDG_CACHE_HOME", "MPLCONFIGDIR")]
-    writable = [folder, "/dev", *map(os.path.expanduser, CACHES), *filter(None, caches)]
+    writable = [
+        os.path.realpath(os.path.expandvars(os.path.expanduser(path)))
+        for path in WRITABLE
+        if path[0] != "$" or path[1:] in os.environ
+    ]
     return {
-        **mine,
+        **marked(folder, src),
         **{name: NOWHERE for name in proxies},
         **{name.upper(): NOWHERE for name in proxies},
         "no_proxy": "",
         "NO_PROXY": "",
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "PYTHONHASHSEED": "0",
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
@@ -39,7 +48,7 @@ def environment(src: Path, folder: Path, jobs: int) -> dict[str, str]:
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "MATPLOTLIBRC": str(KERNEL / "matplotlibrc"),
         "COLUMNS": "80",
-        "CHAPTER_MAY_WRITE": os.pathsep.join(map(os.path.realpath, writable)),
+        "CHAPTER_MAY_WRITE": os.pathsep.join([str(folder), *writable]),
     }
 
 

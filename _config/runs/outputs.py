@@ -9,16 +9,15 @@ from pathlib import Path
 
 from ipykernel.compiler import get_file_name
 
-from _config.chapters.parse import Cell, Chapter, ChapterError
+from _config.chapters.files import ChapterError
+from _config.chapters.parse import Cell, Chapter
 
 ANSI = re.compile(r"\x1b\[[\d;]*m")
 FRAME = re.compile(r"Cell In\[(\d+)\], line (\d+)")
 WORD = re.compile(r"[^\s\"'(\x1b]+")
 CELL = re.compile(r"\A.*/ipykernel_\d+/(\d+)\.py")
 MODULE = re.compile(r"\bsrc/([\w/.]+\.py)\b")
-INSTALLED = re.compile(
-    r"\A([^~/]*)[~/].*/(?:site-packages|lib/python3\.\d+)/"
-)
+INSTALLED = re.compile(r"\A([^~/]*)[~/].*/(?:site-packages|lib/python3\.\d+)/")
 FOREIGN = re.compile(r"\s*File (?:[/~]|src/|<frozen)")
 FRAMES = 8  # of a traceback that are shown
 
@@ -77,14 +76,15 @@ class Tidy:
         Frames in the library and in packages are left out: their lines are
         of other texts, which change while this chapter stays as it is.
         """
-        kept = [one for one in parts if not FOREIGN.match(self.own(ANSI.sub("", one)))]
-        frames = [i for i, one in enumerate(kept) if FRAME.match(ANSI.sub("", one))]
+        plain = [self.own(ANSI.sub("", one)) for one in parts]
+        own = [i for i, text in enumerate(plain) if not FOREIGN.match(text)]
+        frames = [i for i in own if FRAME.match(plain[i])]
         left_out = frames[FRAMES // 2 : -FRAMES // 2]
-        for i, one in enumerate(kept):
+        for i in own:
             if i not in left_out:
-                cells = FRAME.findall(ANSI.sub("", one))
+                cells = FRAME.findall(plain[i])
                 self.places.update(str(int(cell) - 1) for cell, _ in cells)
-                yield self.text(one)
+                yield self.text(parts[i])
             elif i == left_out[0]:
                 yield f"… {len(left_out)} more …\n"
 

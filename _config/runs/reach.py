@@ -6,11 +6,13 @@ A package's ``__init__`` holds re-exports, which are looked through, so that
 """
 
 import ast
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from _config.chapters.parse import Cell, Chapter, ChapterError
+from _config.chapters.files import ChapterError
+from _config.chapters.parse import Cell, Chapter
 from _config.runs.bindings import (
     bindings,
     bound_names,
@@ -28,7 +30,8 @@ def code_key(chapter: Chapter, cells: Sequence[Cell], src: Path) -> list:
     own = study_cells(chapter, cells, src)
     seen = follow(own["references"], src)
     # where one asks for the text of code, the text of all counts
-    by = "text" if any(each["asks"] for each in (own, *seen.values())) else "code"
+    asking = any(each["asks"] for each in (own, *seen.values()))
+    by = "text" if asking else "code"
     return [own[by], {name: seen[name][by] for name in sorted(seen)}]
 
 
@@ -48,28 +51,27 @@ def study_cells(chapter: Chapter, cells: Sequence[Cell], src: Path) -> dict:
     """What a key needs to know of cells."""
 
     def study() -> dict:
-        pieces = [chapter.statements(cell) for cell in cells]
+        pieces = [cell.statements for cell in cells]
         lines = zip(cells, pieces, strict=True)
         words = [
             [is_quiet(cell.source), *syntax(piece, shows=True)]
-            for cell, piece in lines if piece
+            for cell, piece in lines
+            if piece
         ]
-        return facts([node for piece in pieces for node in piece]) | {
-            "code": digest(str(words)),
-            "hidden": [
-                (number, line - cells[number].first_line, name)
-                for number, piece in enumerate(pieces)
-                for line, name in hidden(ast.Module(piece, []))
-            ],
-        }
+        tree = ast.Module([node for piece in pieces for node in piece], [])
+        starts = [cell.first_line for cell in cells]
+        found = [
+            (at := bisect(starts, line) - 1, line - starts[at], name)
+            for line, name in hidden(tree)
+        ]
+        return facts(tree) | {"code": digest(str(words)), "hidden": found}
 
     text = str([cell.source for cell in cells])
     return notes(src).look_up(text, study) | {"text": digest(text)}
 
 
-def facts(nodes: list[ast.stmt], package: str = "") -> dict:
+def facts(tree: ast.AST, package: str = "") -> dict:
     """Whether code asks for text, and what it imports and uses."""
-    tree = ast.Module(nodes, [])
     found = sorted(references(tree, package))
     return {"asks": asks(tree), "references": found}
 
@@ -104,7 +106,7 @@ def follow(used: Iterable[Use], src: Path) -> dict[str, dict]:
 
 
 def study_module(name: str, path: Path, src: Path) -> dict:
-    """What a key needs to know of a module; if it is broken, its text counts."""
+    """What a key needs to know of a module; of a broken one, its text."""
     package = path.name == "__init__.py"
     parent = name if package else name.rpartition(".")[0]
     text = path.read_text(encoding="utf-8")
@@ -113,9 +115,12 @@ def study_module(name: str, path: Path, src: Path) -> dict:
         try:
             tree = ast.parse(text)
         except SyntaxError:
-            return facts([]) | {"code": digest(text), "imports": {}}
+            return facts(ast.Module([], [])) | {
+                "code": digest(text),
+                "imports": {},
+            }
         bound = bindings(tree, name).items() if package else ()
-        return facts(tree.body, parent) | {
+        return facts(tree, parent) | {
             "code": digest(str([*syntax(tree.body)])),
             "imports": {local: sorted(targets) for local, targets in bound},
         }

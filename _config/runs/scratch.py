@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
-
 PREFIX, MARK = "book-", "BOOK_RUN"
 ENDINGS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -30,10 +28,17 @@ def scratch() -> Iterator[Path]:
         os.close(lock)
 
 
-def marked(folder: Path) -> dict[str, str]:
+def marked(folder: Path, *imported: Path) -> dict[str, str]:
     """The environment of processes that end with the run."""
     (folder / "tmp").mkdir(exist_ok=True)
-    return {**os.environ, MARK: str(folder), "TMPDIR": str(folder / "tmp")}
+    paths = [*(str(path.resolve()) for path in imported)]
+    paths += filter(None, [os.environ.get("PYTHONPATH")])
+    return {
+        **os.environ,
+        MARK: str(folder),
+        "TMPDIR": str(folder / "tmp"),
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
 
 
 def home() -> Path:
@@ -74,27 +79,31 @@ def sweep() -> None:
 
 
 def discard(folder: Path) -> None:
-    """End what runs in a folder, in whatever session, and delete it."""
-    for _ in range(10):  # they may start others meanwhile
-        found = [each for each in psutil.process_iter() if runs_in(each, folder)]
-        for process in found:
-            with suppress(psutil.Error):
-                process.kill()
-        psutil.wait_procs(found, timeout=1)
-        if not found:
-            break
+    """End what runs in a folder, and delete it."""
+    end_processes(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def runs_in(process: psutil.Process, folder: Path) -> bool:
-    """Whether a process was started by the run of this folder."""
-    with suppress(psutil.Error, OSError):
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        if process.environ().get(MARK) == str(folder):
-            return True
-        return Path(process.cwd()).is_relative_to(folder)
-    return False
+def end_processes(folder: Path) -> None:
+    """Kill what a run has started, in whatever session it is."""
+    import psutil  # costs some hundredths of a second, wanted only here
+
+    def is_ours(process: psutil.Process) -> bool:
+        with suppress(psutil.Error, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                mark = process.environ().get(MARK)
+                here = Path(process.cwd()).is_relative_to(folder)
+                return here or mark == str(folder)
+        return False
+
+    for _ in range(10):  # they may start others meanwhile
+        found = [each for each in psutil.process_iter() if is_ours(each)]
+        for process in found:
+            with suppress(psutil.Error):
+                process.kill()
+        if not found:
+            return
+        psutil.wait_procs(found, timeout=1)
 
 
 def on_ending(add: Callable[[int], object]) -> None:

@@ -10,14 +10,16 @@ a traceback does, holds good for their text alone, which the entry names.
 import json
 import logging
 import os
+import re
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from _config.chapters.parse import ROOT, SRC, Cell, Chapter, shown
+from _config.chapters.files import ROOT, SRC, shown, write
+from _config.chapters.parse import Cell, Chapter
 from _config.runs.digests import digest
-from _config.runs.files import sweep_torn, write
 from _config.runs.machine import versions
 from _config.runs.reach import code_key
 
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 STORE = ROOT / "_build" / "store"
 KERNEL = Path(__file__).with_name("kernel")
 SETTINGS = (KERNEL / "matplotlibrc", KERNEL / "ipython_kernel_config.py")
+CODE = re.compile(r"^[ \t]*[^\s#]", re.MULTILINE)
 KEEP = 5  # entries a chapter, so that going back to a version runs nothing
 
 
@@ -40,11 +43,7 @@ class Entry:
 
 def executed(chapter: Chapter) -> list[Cell]:
     """The code cells that hold more than comments."""
-    return [
-        cell
-        for cell in chapter.code
-        if any(line.strip()[:1] not in ("", "#") for line in cell.source.split("\n"))
-    ]
+    return [cell for cell in chapter.code if CODE.search(cell.source)]
 
 
 def key(chapter: Chapter, src: Path = SRC) -> str:
@@ -52,7 +51,8 @@ def key(chapter: Chapter, src: Path = SRC) -> str:
     cells = executed(chapter)
     parts = [
         code_key(chapter, cells, src),
-        [("raises-exception" in c.tags, bool(c.metadata.get("alt"))) for c in cells],
+        ["raises-exception" in cell.tags for cell in cells],
+        [bool(cell.metadata.get("alt")) for cell in cells],
         [path.read_text() for path in SETTINGS],
         versions(),
     ]
@@ -83,9 +83,9 @@ def load(
             raise ValueError("it is another chapter's")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+    except (OSError, LookupError, TypeError, ValueError, RecursionError) as e:
         message = "%s: its outputs in %s are damaged (%s): it must run"
-        logger.warning(message, shown(chapter.path), shown(path), error)
+        logger.warning(message, shown(chapter.path), shown(path), e)
         return None
     with suppress(OSError):
         os.utime(path)  # entries in use are kept
@@ -105,12 +105,14 @@ def save(entry: Entry, store: Path = STORE) -> None:
 
 
 def prune(store: Path, chapters: int) -> None:
-    """Drop the entries that were not used for longest."""
-    sweep_torn(store)
+    """Drop the entries that were not used for longest, and torn files."""
     with suppress(OSError):  # another build may be pruning too
         kept = filter(Path.is_file, store.glob("[!.]*.json"))
         for path in sorted(kept, key=os.path.getmtime)[: -KEEP * chapters]:
             path.unlink()
+        for path in store.glob(".*.json.*"):  # whose writer was killed
+            if path.stat().st_mtime < time.time() - 600:
+                path.unlink()
 
 
 def checksum(body: dict) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from _config.chapters.parse import Chapter
 from _config.ledger.proofs import TESTS
 from _config.ledger.rule import Earned, Ledger, Loan, read_ledger
-from _config.runs import benchmarks as bench
+from _config.runs import ratios as bench
 
 INTRODUCTION = """# The ledger
 

@@ -20,7 +20,7 @@ from sphinx.util import logging
 
 from _config.chapters.parse import ChapterError, read_book, shown
 from _config.library.modules import exports
-from _config.runs import benchmarks as bench
+from _config.runs import ratios as bench
 from _config.runs import records as record
 from _config.runs import store
 from _config.runs.notebook import notebook

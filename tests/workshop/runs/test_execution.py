@@ -13,8 +13,9 @@ import pytest
 
 from _config.chapters.parse import ROOT, read_chapter
 from _config.runs import store
-from _config.runs.execution import execute, main, sort_out
-from _config.runs.run import clean
+from _config.execute import main
+from _config.runs.execution import execute, sort_out
+from _config.runs.outputs import Tidy
 
 
 class Book:

@@ -5,7 +5,9 @@ and how, is in ``run.py``; what makes a chapter stale is in ``store.py``.
 """
 
 import asyncio
+import compileall
 import os
+import py_compile
 import re
 import sys
 import time
@@ -78,6 +80,9 @@ def execute(
     stale, fresh, failures = sort_out(chosen(names, book), book, src, folder)
     if stale:
         data.fetch(data.needed(stale), src)
+        # chapters may not: they write nothing in src
+        checked = py_compile.PycInvalidationMode.CHECKED_HASH
+        compileall.compile_dir(src, quiet=2, invalidation_mode=checked)
         jobs = jobs or min(2, os.cpu_count() or 1)
         failures += asyncio.run(run_all(stale, src, folder, jobs, limit))
         store.prune(folder, len(chapter_paths(book)))
@@ -109,7 +114,7 @@ async def run_all(
 
     async def one(chapter: Chapter) -> None:
         async with gate:
-            start = time.monotonic()
+            start, doing = time.monotonic(), "run"
             progress.update(chapter, 0)
             try:
                 entry = await run(
@@ -119,15 +124,16 @@ async def run_all(
                     limit or CELL_LIMIT,
                     lambda done: progress.update(chapter, done),
                 )
+                doing = "stored"
                 store.save(entry, folder)
                 result = f"{time.monotonic() - start:.1f} s"
             except ChapterError as error:
                 failures.append(error)
                 result = f"failed at line {error.line}"
             except Exception as error:  # a full disk, say: the others go on
-                what = f"could not be run or stored: {error!r}"
-                failures.append(ChapterError(chapter.path, 1, what))
-                result = what
+                what = f"{type(error).__name__}: {error}"
+                result = f"could not be {doing}: {what}"
+                failures.append(ChapterError(chapter.path, 1, result))
             progress.end(chapter, result)
 
     await asyncio.gather(*map(one, chapters))

@@ -34,8 +34,9 @@ def environment(src: Path, folder: Path, jobs: int) -> dict[str, str]:
         for path in WRITABLE
         if path[0] != "$" or path[1:] in os.environ
     ]
-    return {
-        **marked(folder, src),
+    inherited = marked(folder, src)
+    inherited.pop("PYTEST_CURRENT_TEST", None)  # ipykernel would heed it
+    return inherited | {
         **{name: NOWHERE for name in proxies},
         **{name.upper(): NOWHERE for name in proxies},
         "no_proxy": "",

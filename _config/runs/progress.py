@@ -3,6 +3,7 @@
 import sys
 
 from _config.chapters.parse import Chapter
+from _config.runs.store import executed
 
 ERASE = "\r\x1b[2K" if sys.stdout.isatty() else ""
 
@@ -15,7 +16,7 @@ class Progress:
 
     def update(self, chapter: Chapter, done: int) -> None:
         """Note how many cells of a chapter are done."""
-        self.running[chapter.number] = f"{done}/{len(chapter.code)}"
+        self.running[chapter.number] = f"{done}/{len(executed(chapter))}"
         self.show()
 
     def end(self, chapter: Chapter, result: str) -> None:

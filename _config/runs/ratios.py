@@ -87,7 +87,7 @@ def read(store: Path = STORE) -> dict:
         measured = json.loads(store.read_text())
     except (OSError, ValueError, RecursionError):
         return {}
-    return measured if "keys" in measured else {}
+    return measured if isinstance(measured, dict) and "keys" in measured else {}
 
 
 def results(measured: dict) -> list[dict]:

@@ -114,7 +114,7 @@ def orphans(
             yield f"{error}, and no cell of {home.name} records it"
             continue
         if other:
-            yield f"{text}; its code is that of {shown(other)}: rename it"
+            yield f"{text}; its code is that of {other.name}: rename it"
         else:
             yield f"{text}: rename it with its chapter or cell, or delete it"
 

@@ -51,7 +51,11 @@ async def run(
                 log=QUIET,
                 on_cell_executed=note_reply,
             )
-            await client.async_start_new_kernel_client()
+            try:
+                await client.async_start_new_kernel_client()
+            except RuntimeError as error:
+                log = (folder / "log").read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{error}\n{log}") from None
             try:
                 for number, wait in enumerate(limits):
                     began = time.monotonic()

@@ -1,0 +1,133 @@
+"""Whatever ends a build, nothing that it started stays."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from _config.chapters.files import ROOT
+from _config.runs import scratch
+from tests.workshop.runs.books import Book
+
+CODE = """import os, subprocess, tempfile, time
+tempfile.mkdtemp()
+children = [
+    subprocess.Popen(["sleep", "50"]),
+    subprocess.Popen(["sleep", "50"], start_new_session=True),
+    subprocess.Popen(["sleep", "50"], start_new_session=True, env={}),
+]
+pids = [os.getpid(), *(child.pid for child in children)]
+with open("note", "w") as file:
+    print(*pids, end=".", file=file)
+time.sleep(50)"""
+
+
+def started(folder: Path, build: subprocess.Popen) -> list[psutil.Process]:
+    """What a build has started, once its chapter runs."""
+    while True:
+        for note in folder.glob("book-*/work/note"):
+            if (text := note.read_text()).endswith("."):
+                return [psutil.Process(int(pid)) for pid in text[:-1].split()]
+        assert build.poll() is None
+        time.sleep(0.05)
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose path has room for sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_what_ends_a_build_leaves_no_process_and_no_folder(short):
+    ends = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGKILL"]
+    builds = {}
+    for name in ends:
+        book, folder = Book(short / name), short / name / "tmp"
+        book.chapter("1_a/1_x", CODE)
+        folder.mkdir()
+        environment = os.environ | {"TMPDIR": str(folder)}
+        builds[name] = book, folder, book.start(env=environment)
+    left = {}
+    for name, (_, folder, build) in builds.items():
+        left[name] = started(folder, build)
+        build.send_signal(getattr(signal, name))
+    for name, (_, folder, build) in builds.items():
+        _, said = build.communicate(timeout=60)
+        if name != "SIGKILL":
+            assert said == "interrupted: what had ended is stored\n"
+            assert build.returncode == 130
+            assert not any(map(alive, left[name])), name
+            assert not [*folder.iterdir()]
+
+    book, folder, _ = builds["SIGKILL"]
+    (book.book / "1_a/1_x.py").write_text("# %%\n")
+    assert any(map(alive, left["SIGKILL"]))
+    environment = os.environ | {"TMPDIR": str(folder)}
+    assert book.start(env=environment).wait(timeout=60) == 0
+    assert not any(map(alive, left["SIGKILL"]))
+    assert not [*folder.iterdir()]
+
+
+def test_only_folders_that_no_run_holds_are_swept(tmp_path, monkeypatch):
+    monkeypatch.setattr(scratch, "home", lambda: tmp_path)
+    (tmp_path / "book-left").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "book-link").symlink_to(tmp_path / "other")
+    with scratch.scratch() as folder:
+        scratch.sweep()
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left == {folder.name, "other", "book-link"}
+    assert not folder.exists()
+
+
+def test_a_long_tmpdir_leaves_room_for_sockets(tmp_path, monkeypatch):
+    book = Book(tmp_path)
+    book.chapter("1_a/1_x", "import os\nlen(os.environ['TMPDIR']) < 40")
+    folder = tmp_path / ("x" * 90)
+    folder.mkdir()
+    monkeypatch.setattr(scratch.tempfile, "tempdir", str(folder))
+    assert book.run() == []
+    assert book.load("1_a/1_x").outputs[0][0]["data"]["text/plain"] == "True"
+
+
+def test_a_signal_that_was_ignored_stays_ignored():
+    code = (
+        "import signal\n"
+        "from _config.runs.scratch import interrupted, on_ending\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"  # as nohup does
+        "on_ending(lambda number: signal.signal(number, interrupted))\n"
+        "signal.raise_signal(signal.SIGHUP)\n"
+        "signal.raise_signal(signal.SIGTERM)\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr.endswith("KeyboardInterrupt\n")
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_run_that_fails_leaves_nothing(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(scratch, "home", lambda: tmp_path)
+    with pytest.raises(ZeroDivisionError), scratch.scratch() as folder:
+        environment = scratch.marked(folder)
+        children = [
+            subprocess.Popen(["sleep", "50"], env=environment)
+            for _ in range(number)
+        ]
+        raise ZeroDivisionError
+    assert not [*tmp_path.iterdir()]
+    assert not any(psutil.pid_exists(child.pid) for child in children)

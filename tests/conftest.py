@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from _config.ledger.proofs import proofs_in
+
+settings.register_profile("book", deadline=None)  # no test has a clock
+settings.load_profile("book")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -281,12 +281,10 @@ class Resolver(ast.NodeVisitor):
     def annotation(self, node: ast.expr) -> None:
         """Visit an annotation, and what stands in quotes in it."""
         self.visit(node)
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Constant) and type(inner.value) is str:
-                later, self.later = self.later, True
-                for name in quoted(inner):
-                    self.visit(name)
-                self.later = later
+        later, self.later = self.later, True
+        for name in quoted(node):
+            self.visit(name)
+        self.later = later
 
 
 def root(node: ast.expr) -> ast.Name:
@@ -302,18 +300,21 @@ def parameters(args: ast.arguments) -> Iterator[ast.arg]:
     yield from filter(None, [args.vararg, *args.kwonlyargs, args.kwarg])
 
 
-def quoted(node: ast.Constant) -> Iterator[ast.expr]:
-    """The names in a quoted annotation, at the place of the quotes."""
-    try:
-        tree = ast.parse(node.value, mode="eval")
-    except SyntaxError:  # Literal["a b"]
-        return
-    if isinstance(
-        tree.body, ast.Name | ast.Attribute | ast.Subscript | ast.BinOp
-    ):
-        for inner in ast.walk(tree.body):
+def quoted(node: ast.AST) -> Iterator[ast.expr]:
+    """What stands in quotes in an annotation, at the place of the quotes."""
+    if isinstance(node, ast.Subscript):
+        if ast.unparse(node.value).endswith(("Literal", "Annotated")):
+            return  # their strings are no names
+    if isinstance(node, ast.Constant) and type(node.value) is str:
+        try:
+            tree = ast.parse(node.value, mode="eval").body
+        except SyntaxError:
+            return
+        for inner in ast.walk(tree):
             ast.copy_location(inner, node)
-        yield tree.body
+        yield tree
+    for inner in ast.iter_child_nodes(node):
+        yield from quoted(inner)
 
 
 def stored(node: ast.AST) -> Iterator[str]:

@@ -1,36 +1,40 @@
 """Tagged cells -> the modules of ``src/groundup/``.
 
-    python -m _config.extract [--check] [--through PART]
-
 Source is located with ast and sliced from the chapter, so that comments and
-strings survive; ruff finds out which imports a module needs, and formats.
-All files are written or none; a mistake in the book leaves them as they were.
+strings survive; ruff formats.  All files are written or none; a mistake in the
+book leaves them as they were, and what has not changed costs nothing.
 """
 
-import argparse
-import shutil
-import sys
+import tomllib
 from pathlib import Path
-
-from filelock import FileLock
 
 from _config.chapters.files import (
     BOOK,
     PACKAGE,
+    ROOT,
     SRC,
     ChapterError,
     chapter_paths,
     refuse,
-    shown,
+    scripts,
 )
 from _config.chapters.parse import read_chapter
 from _config.library.loading import cycles, dotted
 from _config.library.modules import Module, collect
 from _config.library.needs import analyse
+from _config.library.output import Output
 from _config.library.reading import Reading
 from _config.library.refusals import refusals
 from _config.library.ruff import findings, formatted
-from _config.library.text import HEADER, Lines, module_lines, package_texts
+from _config.library.text import Lines, module_lines, package_texts
+
+# What makes the library out of the book, beside the book itself.
+TOOLS = [
+    ROOT / "_config/constraints.txt",
+    ROOT / "pyproject.toml",
+    *sorted(ROOT.glob("_config/chapters/*.py")),
+    *sorted(ROOT.glob("_config/library/*.py")),
+]
 
 
 def extract(
@@ -43,19 +47,31 @@ def extract(
 
     Raises an ExceptionGroup of every ChapterError in the book.
     """
-    files = library(book, through)
-    root = src / PACKAGE
-    if check:
-        return changes(files, root)
-    lock = src.parent / "_build" / f"{src.name}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
-        changed = changes(files, root)
-        write(changed, files, root)
-    return changed
+    output = Output(src)
+    inputs = [] if through else [*scripts(book), *TOOLS]
+    with output.locked():
+        stamp = output.stamp(inputs)
+        if inputs and stamp == output.known.get("stamp"):
+            return []
+        changed = output.changes(library(book, through, version(src)))
+        if not check:
+            output.write(changed)
+            output.remember(output.stamp(inputs))
+    return sorted(changed)
 
 
-def library(book: Path = BOOK, through: str | None = None) -> dict[str, bytes]:
+def version(src: Path) -> str:
+    """The version that the project beside ``src`` states, if it is ours."""
+    project = src.parent / "pyproject.toml"
+    if not project.exists():
+        return ""
+    stated = tomllib.loads(project.read_text("utf-8")).get("project", {})
+    return stated.get("version", "") if stated.get("name") == PACKAGE else ""
+
+
+def library(
+    book: Path = BOOK, through: str | None = None, version: str = ""
+) -> dict[str, bytes]:
     """The library's files, by their path in the package.
 
     The whole book is read, to know what comes later; mistakes count, and
@@ -95,7 +111,7 @@ def library(book: Path = BOOK, through: str | None = None) -> dict[str, bytes]:
     errors += linted(lines, modules)
     refuse([error for error in errors if error.path in kept])
     texts = {file: text(each) for file, each in lines.items()}
-    files = formatted(texts | package_texts(modules))
+    files = formatted(texts | package_texts(modules, version))
     refuse([*cycles(files, modules)])
     return files
 
@@ -130,67 +146,3 @@ def up_to(paths: list[Path], through: str | None) -> list[Path]:
             return paths[: i + 1]
     known = ", ".join(dict.fromkeys(parts))
     raise ValueError(f"no part or chapter {through!r} (parts: {known})")
-
-
-def changes(files: dict[str, bytes], root: Path) -> list[Path]:
-    """The files to write or delete; refuses to touch what is not extracted."""
-    found = {path: path.read_bytes() for path in root.rglob("*.py")}
-    foreign = [p for p in found if not found[p].startswith(HEADER.encode())]
-    message = "not extracted from a chapter: move it elsewhere, or delete it"
-    refuse([ChapterError(path, 1, message) for path in foreign])
-    wanted = {root / name: text for name, text in files.items()}
-    return sorted(p for p in wanted | found if wanted.get(p) != found.get(p))
-
-
-def write(changed: list[Path], files: dict[str, bytes], root: Path) -> None:
-    """Replace, and delete what no chapter exports any more."""
-    fresh = {}
-    try:
-        for path in changed:
-            text = files.get(path.relative_to(root).as_posix())
-            if text is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                fresh[path] = path.with_name(f".{path.name}.new")
-                fresh[path].write_bytes(text)
-        for path, new in fresh.items():
-            new.replace(path)
-    finally:
-        for new in fresh.values():
-            new.unlink(missing_ok=True)
-    gone = [path for path in changed if path not in fresh]
-    for path in gone:
-        path.unlink()
-    for folder in sorted({path.parent for path in gone}, reverse=True):
-        if all(path.name == "__pycache__" for path in folder.iterdir()):
-            shutil.rmtree(folder)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m _config.extract",
-        description="Extract the library from the book.",
-    )
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="write nothing, fail if the library is stale",
-    )
-    parser.add_argument(
-        "--through",
-        metavar="PART",
-        help="only up to a part (1_pixels, 1) or a chapter",
-    )
-    parser.add_argument("--book", type=Path, default=BOOK)
-    parser.add_argument("--src", type=Path, default=SRC)
-    options = parser.parse_args()
-    try:
-        changed = extract(**vars(options))
-    except ValueError as error:
-        parser.error(str(error))
-    except ChapterError as error:
-        sys.exit(str(error))
-    except ExceptionGroup as group:
-        sys.exit("\n".join(map(str, group.exceptions)))
-    for path in changed:
-        print(shown(path) + ": stale" * options.check)
-    sys.exit(options.check and bool(changed))

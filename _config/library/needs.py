@@ -65,6 +65,8 @@ class Finder:
             if name not in GIVEN:
                 self.wrong(line, self.undefined(name))
             return
+        if use.later:
+            self.check_after(name, line, bound)
         export = self.export(bound)
         if bound.binding.imported and "reference" in bound.cell.tags:
             self.wrong(line, self.undefined(name))
@@ -84,6 +86,19 @@ class Finder:
             ):
                 wrong = f"{name!r} is used before its definition"
                 self.wrong(line, f"{wrong} in line {own.line}: move that up")
+
+    def check_after(self, name: str, line: int, bound: Bound) -> None:
+        """Refuse a plain cell that changes what exported code will find."""
+        for other in self.reading.bindings[name]:
+            same = other.exported or (
+                other.binding.imported
+                and other.binding.path == bound.binding.path
+            )
+            if other.line > max(line, bound.line) and not same:
+                wrong = f"{name!r} is rebound in a cell that is not exported"
+                uses = f"but line {line}, which is, goes on using it"
+                mend = "give one of them another name"
+                self.wrong(other.line, f"{wrong}, {uses}: {mend}")
 
     def forward(self, name: str, module: Module) -> Bound | None:
         """What a name will mean: the module's own definition, or the first."""

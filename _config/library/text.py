@@ -188,7 +188,9 @@ def with_comments(slicer: Slicer, code: str, each: Import | None) -> str:
     return f"{above}{code}{''.join(f'  {text}' for text in beside)}"
 
 
-def package_texts(modules: dict[str, Module]) -> dict[str, str]:
+def package_texts(
+    modules: dict[str, Module], version: str = ""
+) -> dict[str, str]:
     """The ``__init__.py`` of each package: explicit re-exports."""
     inside: dict[str, list[str]] = {"": []} if modules else {}
     for module in modules.values():
@@ -216,7 +218,9 @@ def package_texts(modules: dict[str, Module]) -> dict[str, str]:
         folder = package.replace(".", "/") + "/" * bool(package)
         imports = "\n".join(dict.fromkeys(lines))
         head = f'{HEADER}; edit the chapters.\n"""{about}"""'
-        texts[f"{folder}__init__.py"] = f"{head}\n\n{imports}\n"
+        constant = f'\n__version__ = "{version}"\n'
+        tail = constant if version and not package else ""
+        texts[f"{folder}__init__.py"] = f"{head}\n\n{imports}\n{tail}"
     return texts
 
 

@@ -31,17 +31,12 @@ import threading
 import time
 import timeit
 import warnings
-from collections.abc import (
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-    Sized,
-)
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Mapping, Sequence, Sized
 from functools import partial
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -88,10 +83,10 @@ def network(seed: int = 0) -> Sequential:
 # %% Borrowed steps loans="torch.optim.SGD torch.optim.Adam" repaid="3_training/6_optim"
 from torch.optim import SGD
 
-model = network()
-optimizer = SGD(model.parameters(), lr=0.1)
+bare = network()
+optimizer = SGD(bare.parameters(), lr=0.1)
 for input, target in train:
-    loss = cross_entropy(model(input), target)
+    loss = cross_entropy(bare(input), target)
     loss.backward()
     optimizer.step()
     optimizer.zero_grad()
@@ -109,7 +104,48 @@ whose loop is it?
 So turn it round. The loop stays, and calls by name at each place where somebody
 might want to do something. Those names are the *events*. What belongs to one
 purpose lives in one object, a {term}`callback`, with a method for each event it
-needs.
+needs. A first version, to be thrown away:
+"""
+
+
+# %%
+class Learner:
+    def __init__(self, model, train, optimizer, callbacks):
+        self.model, self.train, self.optimizer = model, train, optimizer
+        self.callbacks = callbacks
+
+    def call(self, event: str) -> None:
+        for callback in self.callbacks:
+            getattr(callback, event)(self)
+
+    def fit(self) -> None:
+        for batch in self.train:
+            self.input, self.target = batch
+            self.loss = cross_entropy(self.model(self.input), self.target)
+            self.call("after_loss")
+            self.loss.backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+
+# %%
+class Log:
+    losses: list[float] = []
+
+    def after_loss(self, learn: Learner) -> None:
+        self.losses.append(learn.loss.item())
+
+
+model = network()
+Learner(model, train, SGD(model.parameters(), lr=0.1), [Log()]).fit()
+assert_equal(Log.losses[-1], loss.item())
+len(Log.losses), Log.losses[-1]
+
+# %% [markdown]
+r"""
+The same loss to the last bit, and the loop knows nothing of logging. Three
+things are missing: more places, a way to leave in the middle, and a word about
+what a callback may touch.
 
 ## Events and cancelling
 
@@ -122,15 +158,9 @@ Two rules make callbacks dependable:
   once. Each level catches its own.
 """
 
-# %% Events tags=["export"] module="training.callback"
-"""What a training run tells, to whom, and how it is stopped."""
 
-LEVELS = ("batch", "training", "validation", "epoch", "fit")
-EVENTS = frozenset(
-    [f"{when}_{level}" for level in LEVELS for when in ("before", "after")]
-    + [f"after_cancel_{level}" for level in LEVELS]
-    + ["after_predict", "after_loss", "before_step", "after_step"]
-)
+# %% Ways out tags=["export"] module="training.callback"
+"""What a training run tells, to whom, and how it is stopped."""
 
 
 class Cancel(Exception):
@@ -157,11 +187,31 @@ class CancelFit(Cancel):
     """Ends the training."""
 
 
+# %%
+def batches_done(cancel: type) -> list[tuple[int, int]]:
+    """Those of two epochs, if the very first is cancelled."""
+    done = []
+    for epoch in range(2):
+        try:
+            for batch in range(2):
+                try:
+                    if epoch == batch == 0:
+                        raise cancel
+                    done.append((epoch, batch))
+                except CancelBatch:
+                    pass
+        except CancelEpoch:
+            pass
+    return done
+
+
+batches_done(CancelBatch), batches_done(CancelEpoch)
+
 # %% [markdown]
 r"""
 What may a callback read and change? That is a contract, so it is written down,
 as the fields of a class. `Run` is the state of a training run; the learner will
-be a `Run` that can move.
+be a `Run` that can move. Callbacks, checkpoints and tests need the state alone.
 """
 
 
@@ -187,9 +237,18 @@ class Run:
     start_epoch: int = 0  # where this fit began
     stop_epoch: int = 0  # where it ends; lower it to stop early
     fits: int = 0  # calls of `fit` so far
-    results: Mapping[str, float]  # of the last validation
+    results: Mapping[str, float] = MappingProxyType({})  # last validation's
     active: Sequence["Callback"] = ()  # those of this fit, in order
 
+
+# %% [markdown]
+r"""
+Messages want to say where it happened, and one callback may need another.
+"""
+
+
+# %% tags=["export"] module="training.callback"
+class Run(Run):
     @property
     def place(self) -> str:
         """Where the run is, for messages."""
@@ -205,37 +264,58 @@ class Run:
         raise KeyError(f"no {kind.__name__} among the callbacks {held}")
 
 
+# %%
+run = Run()
+run.training, run.epoch, run.batch_idx, run.active = True, 3, 120, [Log()]
+run.place, run[Log].losses[0]
+
+# %% [markdown]
+r"""
+A callback has a method for every event, level by level, and each of them does
+nothing until somebody defines it. So a reader of the class sees what there is,
+and a misspelt method, which would never be called, is refused when its class is
+defined.
+"""
+
+
 # %% A callback tags=["export"] module="training.callback"
 class Callback:
-    """Methods named after events, each called with the run.
+    """Methods named after events, each called with the run."""
 
-    Lower `order` is called first. What `state_dict` returns is saved in
-    checkpoints: tensors, numbers and text in lists, tuples and dicts.
-    """
+    order: int = 0  # lower is called first
 
-    order: int = 0
+    def ignore(self, run: Run) -> None:
+        """What a callback does at an event that it does not define."""
+
+    before_fit = after_fit = after_cancel_fit = ignore
+    before_epoch = after_epoch = after_cancel_epoch = ignore
+    before_training = after_training = after_cancel_training = ignore
+    before_validation = after_validation = after_cancel_validation = ignore
+    before_batch = after_batch = after_cancel_batch = ignore
+    after_predict = after_loss = before_step = after_step = ignore
 
     def __init_subclass__(cls) -> None:
         for name in vars(cls):
             if name.startswith(("before_", "after_")) and name not in EVENTS:
-                listed = ", ".join(sorted(EVENTS))
+                events = ", ".join(sorted(EVENTS))
                 raise TypeError(
-                    f"{cls.__name__}.{name}: no such event; events are {listed}"
+                    f"{cls.__name__}.{name}: no such event; events are {events}"
                 )
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs of this callback."""
+        """For checkpoints: tensors, numbers, text; lists, tuples, dicts."""
         return {}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
 
 
-# %% [markdown]
-r"""
-A misspelt method would never be called, and nobody would notice. So the class
-refuses it when it is defined:
-"""
+# %% The events tags=["export", "internal"] module="training.callback"
+EVENTS = frozenset(
+    name
+    for name, value in vars(Callback).items()
+    if value is Callback.ignore and name != "ignore"
+)
 
 # %%
 try:
@@ -253,9 +333,8 @@ r"""
 
 The loop validates, so it needs metrics, and the usual way to get them is wrong.
 Batches differ in size, and the mean of batch means gives ten images in a last
-batch the say of five hundred. Some metrics are not means at all: the
-correlation over an epoch has nothing to do with the mean of the batches'
-correlations. So there are three kinds.
+batch the say of five hundred. So a metric sees each batch, and answers at the
+end.
 """
 
 
@@ -281,12 +360,48 @@ class Metric:
         raise NotImplementedError
 
 
+# %% [markdown]
+r"""
+Most are means, and each batch's mean counts with its examples. Values stay on
+their device until all are read at once.
+"""
+
+
+# %% Means of means tags=["export", "internal"] module="training.metrics"
+def weighted_mean(values: Sequence, counts: Sequence[int]) -> float:
+    """The mean of means of `counts` examples; NaN if there are none."""
+    total = sum(counts)
+    products = map(operator.mul, floats(values), counts)
+    return math.fsum(products) / total if total else math.nan
+
+
+def floats(values: Sequence[Tensor | float]) -> list[float]:
+    """Values as numbers, with one transfer for all that are on a device."""
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    read = iter(torch.stack(tensors).tolist() if tensors else ())
+    return [
+        next(read) if isinstance(value, Tensor) else float(value)
+        for value in values
+    ]
+
+
+# %% [markdown]
+r"""
+Nine examples right in a first batch, one wrong in a second:
+"""
+
+# %%
+shares = [torch.tensor(1.0), torch.tensor(0.0)]
+assert_equal(weighted_mean(shares, [9, 1]), 0.9)
+weighted_mean(shares, [9, 1]), torch.stack(shares).mean().item()
+
+
+# %% A mean tags=["export"] module="training.metrics"
 class Mean(Metric):
     """The mean over examples of a function that returns a batch's mean."""
 
     def __init__(self, function: Callable, name: str | None = None):
-        self.function = function
-        self.name = name or getattr(function, "__name__", str(function))
+        self.function, self.name = function, name or _name(function)
         self.reset()
 
     def reset(self) -> None:
@@ -308,38 +423,54 @@ class Mean(Metric):
         return weighted_mean(self.values, self.counts)
 
 
-# %% The other kinds tags=["export"] module="training.metrics"
-def weighted_mean(values: Sequence, counts: Sequence[int]) -> float:
-    """The mean of means of `counts` examples; NaN if there are none."""
-    total = sum(counts)
-    products = map(operator.mul, floats(values), counts)
-    return math.fsum(products) / total if total else math.nan
-
-
-def floats(values: Sequence[Tensor | float]) -> list[float]:
-    """Values as numbers, with one transfer for all that are on a device."""
-    tensors = [value for value in values if isinstance(value, Tensor)]
-    read = iter(torch.stack(tensors).tolist() if tensors else ())
-    return [
-        next(read) if isinstance(value, Tensor) else float(value)
-        for value in values
-    ]
+# %% tags=["export"] module="training.metrics"
+def _name(function: Callable) -> str:
+    return getattr(function, "__name__", str(function))  # a partial has none
 
 
 class Accuracy(Mean):
     """The share of labels whose score is the highest: (n, k, ...), (n, ...)."""
 
     def __init__(self, name: str = "accuracy"):
-        super().__init__(None, name)
+        super().__init__(_share_right, name)
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """See another batch."""
-        right = prediction.argmax(1) == target
-        self.add(right.double().mean(), target.numel())
+        self.add(self.function(prediction, target), target.numel())
 
 
-class Whole(Mean):
+def _share_right(scores: Tensor, labels: Tensor) -> Tensor:
+    return (scores.argmax(1) == labels).double().mean()
+
+
+# %% [markdown]
+r"""
+Nothing is read from the device before the end: `add` keeps tensors, so a GPU
+need not stop for a number that nobody looks at yet. The ten examples as scores:
+"""
+
+# %%
+right, wrong = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+metric = Accuracy()
+metric.update(right.expand(9, 2), torch.zeros(9, dtype=torch.int64))
+metric.update(wrong, torch.zeros(1, dtype=torch.int64))
+assert_close(metric.compute(), 0.9)
+metric.compute()
+
+# %% [markdown]
+r"""
+Some metrics are not means at all: the correlation over an epoch has nothing to
+do with the mean of the batches' correlations. They need everything at once.
+"""
+
+
+# %% All at once tags=["export"] module="training.metrics"
+class EpochMetric(Metric):
     """A function of all predictions and targets of the epoch at once."""
+
+    def __init__(self, function: Callable, name: str | None = None):
+        self.function, self.name = function, name or _name(function)
+        self.reset()
 
     def reset(self) -> None:
         """Forget everything seen."""
@@ -358,165 +489,54 @@ class Whole(Mean):
         return float(self.function(*joined))
 
 
+# %% tags=["export", "internal"] module="training.metrics"
 def as_metric(metric: Metric | Callable) -> Metric:
     """A metric as it is, a function as a `Mean`."""
     return metric if isinstance(metric, Metric) else Mean(metric)
 
 
-# %% [markdown]
-r"""
-Nothing is read from the device before the end: `add` keeps tensors, so a GPU
-need not stop for a number that nobody looks at yet. Nine right and one wrong,
-in batches of nine and one:
-"""
-
 # %%
-right, wrong = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-metric = Accuracy()
-metric.update(right.expand(9, 2), torch.zeros(9, dtype=torch.int64))
-metric.update(wrong, torch.zeros(1, dtype=torch.int64))
-assert_close(metric.compute(), 0.9)
-mean_of_means = (1.0 + 0.0) / 2
-metric.compute(), mean_of_means
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    a, b = a - a.mean(), b - b.mean()
+    return (a * b).sum() / ((a**2).sum() * (b**2).sum()).sqrt()
+
+
+a, b = torch.tensor([0.0, 1, 2, 3]), torch.tensor([5.0, 4, 9, 8])
+whole, mean = EpochMetric(correlation), as_metric(correlation)
+for metric in (whole, mean):
+    metric.update(a[:2], b[:2])
+    metric.update(a[2:], b[2:])
+whole.compute(), mean.compute()
 
 
 # %% [markdown]
 r"""
+In each half one falls while the other rises; over all four they rise together.
+
 ## The learner
 
-Now the loop, in full. `_level` is the first rule in code. All levels go through
-it, from the batch to the fit. The handlers of each event are looked up once a
-fit, so an event that nobody listens to costs a walk over an empty list.
+Now the loop, in full, and for good. First what it is given. The optimizer is
+made by a function of parameters and learning rate, which is what a class like
+`SGD` is. Who says nothing gets three callbacks, which come later in this
+chapter; until they do, we pass `defaults=()`.
 """
 
 
-# %% Levels tags=["export"]
+# %% The usual callbacks tags=["export"]
 """The training loop: five levels, and an event at every place in it."""
 
 
-class _Levels(Run):
-    """Calls the callbacks, at the levels of a loop."""
-
-    _handlers: Mapping[str, Sequence[Callable]]
-
-    def _resolve(self, callbacks: Sequence[Callback]) -> None:
-        """Find each event's handlers, in order."""
-        self.active = sorted(callbacks, key=lambda each: each.order)
-        self._handlers = {
-            event: [getattr(c, event) for c in self.active if hasattr(c, event)]
-            for event in EVENTS
-        }
-
-    def _call(self, event: str) -> None:
-        for handle in self._handlers[event]:
-            handle(self)
-
-    def _level(
-        self, name: str, cancel: type, body: Callable, *args: Any
-    ) -> None:
-        """`before`, the body, then either `after` or `after_cancel`."""
-        try:
-            self._call(f"before_{name}")
-            body(*args)
-        except BaseException as error:
-            self._call(f"after_cancel_{name}")
-            if not isinstance(error, cancel):
-                raise
-        else:
-            self._call(f"after_{name}")
-
-    def _batches(self, loader: Iterable, first: int, body: Callable) -> None:
-        for self.batch_idx, self.batch in enumerate(loader, first):
-            self.input, self.target = self.batch
-            self._level("batch", CancelBatch, body)
+def default_callbacks() -> list[Callback]:
+    """What a learner has if it is not told: record, check, show."""
+    return [Recorder(), FiniteLoss(), Progress()]
 
 
-# %% [markdown]
-r"""
-Inside the levels stands the bare loop again, in `_train_batch`. Validation
-shares its first half.
-"""
+# %% What a learner is given tags=["export"]
+class Learner(Run):
+    """Trains a model, and tells callbacks of every event on the way.
 
-
-# %% The loop tags=["export"]
-class _Loop(_Levels):
-    """What happens in a fit."""
-
-    loss_function: Callable
-    backward: Callable[[Tensor], None]
-    metrics: Sequence[Metric]
-
-    def _fit(self) -> None:
-        while self.epoch < self.stop_epoch:
-            self.first_batch, self.loader = 0, self.train
-            self._level("epoch", CancelEpoch, self._epoch)
-            self.epoch += 1
-
-    def _epoch(self) -> None:
-        self.training = True
-        self.model.train()
-        self._level("training", CancelTraining, self._train)
-        if self.valid is not None:
-            self.results = self._evaluate(self.valid)
-
-    def _train(self) -> None:
-        self._batches(self.loader, self.first_batch, self._train_batch)
-
-    def _train_batch(self) -> None:
-        self._forward()
-        self.backward(self.loss)
-        self._call("before_step")
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.step += 1
-        self._call("after_step")
-
-    def _forward(self) -> None:
-        self.prediction = self.model(self.input)
-        self._call("after_predict")
-        self.loss = self.loss_function(self.prediction, self.target)
-        self._call("after_loss")
-
-    def _evaluate(self, loader: Iterable) -> dict[str, float]:
-        for metric in self.metrics:
-            metric.reset()
-        self._without_training(loader, self._valid_batch)
-        return {metric.name: metric.compute() for metric in self.metrics}
-
-    def _without_training(self, loader: Iterable, body: Callable) -> None:
-        batches = self._batches, loader, 0, body
-        self.training, mode = False, self.model.training
-        self.model.eval()
-        try:
-            with torch.no_grad():
-                self._level("validation", CancelValidation, *batches)
-        finally:
-            self.model.train(mode)
-
-    def _valid_batch(self) -> None:
-        self._forward()
-        self.metrics[0].add(self.loss, len(self.target))
-        for metric in self.metrics[1:]:
-            metric.update(self.prediction, self.target)
-
-
-# %% [markdown]
-r"""
-On top come the methods that people call. The optimizer is made by a function of
-parameters and learning rate, which is what a class like `SGD` is. With Ctrl-C a
-fit does not swallow the exception, since a script in a loop must be able to
-end. It says where it was; by then every level has been left in order.
-"""
-
-
-# %% The learner tags=["export"]
-class Learner(_Loop):
-    """Trains a model: everything of a training run, and a loop with events.
-
-    `train` and `valid` give batches (input, target); `optim` makes an
-    optimizer of parameters and `lr`; `backward` stores a loss's gradients.
-    `callbacks` come on top of `defaults`, which are those of
-    `default_callbacks` if None.
+    `train` and `valid` give batches (input, target); `optim` makes an optimizer
+    of parameters and `lr`; `callbacks` come on top of the `defaults`.
     """
 
     def __init__(
@@ -539,77 +559,66 @@ class Learner(_Loop):
         self.metrics = [Mean(loss, "loss"), *map(as_metric, metrics)]
         first = default_callbacks() if defaults is None else defaults
         self.callbacks = [*first, *callbacks]
-        self.results = {}
 
-    def fit(self, n_epochs: int, callbacks: Iterable[Callback] = ()) -> None:
-        """Train for more epochs, with more callbacks for this time only."""
-        self.start_epoch, self.stop_epoch = self.epoch, self.epoch + n_epochs
-        self.fits += 1
-        self.optimizer.zero_grad()
-        self._resolve([*self.callbacks, *callbacks])
-        try:
-            self._level("fit", CancelFit, self._fit)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"stopped in {self.place}; the model is trained so far, "
-                "and `fit` goes on with it"
-            ) from None
-
-    def evaluate(self, loader: Iterable | None = None) -> dict[str, float]:
-        """Loss and metrics by name over a loader, `valid` by default."""
-        self._resolve(self.callbacks)
-        return self._evaluate(self.valid if loader is None else loader)
-
-    def predict(self, loader: Iterable) -> Tensor:
-        """The model's outputs for all batches of a loader: (n, ...)."""
-        outputs: list[Tensor] = []
-        self._resolve(self.callbacks)
-        self._without_training(loader, partial(self._predict_batch, outputs))
-        return torch.cat(outputs)
-
-    def _predict_batch(self, outputs: list[Tensor]) -> None:
-        self.prediction = self.model(self.input)
-        self._call("after_predict")
-        outputs.append(self.prediction)
-
-
-# %% [markdown]
-r"""
-`default_callbacks` comes below; until it does, we pass `defaults=()`. Without
-any callback the learner is the bare loop, to the last bit:
-"""
 
 # %%
-torch.manual_seed(1)
-bare = network()
-optimizer = SGD(bare.parameters(), lr=0.1)
-for input, target in train:
-    loss = cross_entropy(bare(input), target)
-    loss.backward()
-    optimizer.step()
-    optimizer.zero_grad()
-
-torch.manual_seed(1)
-learn = Learner(
-    network(),
-    train,
-    valid,
-    optim=SGD,
-    lr=0.1,
-    metrics=[Accuracy()],
-    defaults=(),
-)
-learn.fit(1)
-for ours, theirs in zip(
-    learn.model.parameters(), bare.parameters(), strict=True
-):
-    assert_equal(ours.detach(), theirs.detach())
-learn.results
+learn = Learner(network(), train, optim=SGD, lr=0.1, defaults=())
+learn.step, [metric.name for metric in learn.metrics]
 
 # %% [markdown]
 r"""
-A callback that writes down every event shows the order. Two training batches
-and one for validation, with the second batch cancelled before its step:
+Who listens to an event is found once a fit, so an event that nobody listens to
+costs a walk over an empty list.
+"""
+
+
+# %% Who listens tags=["export"]
+class Learner(Learner):
+    def _resolve(self, callbacks: Sequence[Callback]) -> None:
+        """Find each event's handlers, in order."""
+        self.active = sorted(callbacks, key=lambda each: each.order)
+        self._handlers: Mapping[str, Sequence[Callable]] = {
+            event: [
+                handle
+                for callback in self.active
+                if (handle := getattr(callback, event)) != callback.ignore
+            ]
+            for event in EVENTS
+        }
+
+    def _call(self, event: str) -> None:
+        for handle in self._handlers[event]:
+            handle(self)
+
+
+# %% [markdown]
+r"""
+`_level` is the first rule in code. All levels go through it, from the batch to
+the fit.
+"""
+
+
+# %% Levels tags=["export"]
+class Learner(Learner):
+    def _level(
+        self, name: str, cancel: type, body: Callable, *args: Any
+    ) -> None:
+        """`before`, the body, then either `after` or `after_cancel`."""
+        try:
+            self._call(f"before_{name}")
+            body(*args)
+        except BaseException as error:
+            self._call(f"after_cancel_{name}")
+            if not isinstance(error, cancel):
+                raise
+        else:
+            self._call(f"after_{name}")
+
+
+# %% [markdown]
+r"""
+A callback that writes down every event will show the order of things. One level
+by hand, whole and then cancelled inside:
 """
 
 
@@ -627,6 +636,188 @@ for event in EVENTS:
     setattr(Tracer, event, listener(event))
 
 
+def skip() -> None:
+    raise CancelBatch
+
+
+learn = Learner(network(), train, optim=SGD, lr=0.1, defaults=[Tracer()])
+learn._resolve(learn.callbacks)
+learn._level("batch", CancelBatch, lambda: None)
+learn._level("batch", CancelBatch, skip)
+learn[Tracer].events
+
+# %% [markdown]
+r"""
+Now what happens at the levels: a fit is epochs, an epoch is a training, a
+training is batches. With Ctrl-C a fit does not swallow the exception, since a
+script in a loop must be able to end. It says where it was; by then every level
+has been left in order.
+"""
+
+
+# %% A fit tags=["export"]
+class Learner(Learner):
+    def fit(self, n_epochs: int, callbacks: Iterable[Callback] = ()) -> None:
+        """Train for more epochs, with more callbacks for this time only."""
+        self.start_epoch, self.stop_epoch = self.epoch, self.epoch + n_epochs
+        self.fits += 1
+        self.optimizer.zero_grad()
+        self._resolve([*self.callbacks, *callbacks])
+        try:
+            self._level("fit", CancelFit, self._fit)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"stopped in {self.place}; the model is trained so far, "
+                "and `fit` goes on with it"
+            ) from None
+
+    def _fit(self) -> None:
+        while self.epoch < self.stop_epoch:
+            self.first_batch, self.loader = 0, self.train
+            self._level("epoch", CancelEpoch, self._epoch)
+            self.epoch += 1
+
+    def _epoch(self) -> None:
+        self.training = True
+        self.model.train()
+        self._level("training", CancelTraining, self._train)
+
+    def _train(self) -> None:
+        self._batches(self.loader, self.first_batch, self._train_batch)
+
+
+# %% [markdown]
+r"""
+Inside the levels stands the bare loop again, in `_train_batch`. Its first half
+is a method of its own, since validation will share it.
+"""
+
+
+# %% A batch tags=["export"]
+class Learner(Learner):
+    def _batches(self, loader: Iterable, first: int, body: Callable) -> None:
+        for self.batch_idx, self.batch in enumerate(loader, first):
+            self.input, self.target = self.batch
+            self._level("batch", CancelBatch, body)
+
+    def _train_batch(self) -> None:
+        self._forward()
+        self.backward(self.loss)
+        self._call("before_step")
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        self._call("after_step")
+
+    def _forward(self) -> None:
+        self.prediction = self.model(self.input)
+        self._call("after_predict")
+        self.loss = self.loss_function(self.prediction, self.target)
+        self._call("after_loss")
+
+
+# %% [markdown]
+r"""
+Without any callback the learner is the bare loop, to the last bit:
+"""
+
+# %%
+learn = Learner(network(), train, optim=SGD, lr=0.1, defaults=())
+learn.fit(1)
+for ours, theirs in zip(
+    learn.model.parameters(), bare.parameters(), strict=True
+):
+    assert_equal(ours.detach(), theirs.detach())
+learn.epoch, learn.step
+
+# %% [markdown]
+r"""
+To use a model is a level too: batches without training. `_without_training`
+leaves the model in the mode in which it was.
+"""
+
+
+# %% Predictions tags=["export"]
+class Learner(Learner):
+    def predict(self, loader: Iterable) -> Tensor:
+        """The model's outputs for all batches of a loader: (n, ...)."""
+        outputs: list[Tensor] = []
+        self._resolve(self.callbacks)
+        self._without_training(loader, partial(self._predict_batch, outputs))
+        return torch.cat(outputs)
+
+    def _predict_batch(self, outputs: list[Tensor]) -> None:
+        self.prediction = self.model(self.input)
+        self._call("after_predict")
+        outputs.append(self.prediction)
+
+    def _without_training(self, loader: Iterable, body: Callable) -> None:
+        batches = self._batches, loader, 0, body
+        self.training, mode = False, self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                self._level("validation", CancelValidation, *batches)
+        finally:
+            self.model.train(mode)
+
+
+# %% [markdown]
+r"""
+Validation does the same with the loss and the metrics, and `_epoch` gets its
+second half:
+"""
+
+
+# %% Validation tags=["export"]
+class Learner(Learner):
+    def _epoch(self) -> None:
+        self.training = True
+        self.model.train()
+        self._level("training", CancelTraining, self._train)
+        if self.valid is not None:
+            self.results = self._evaluate(self.valid)
+
+    def evaluate(self, loader: Iterable | None = None) -> dict[str, float]:
+        """Loss and metrics by name over a loader, `valid` by default."""
+        self._resolve(self.callbacks)
+        return self._evaluate(self.valid if loader is None else loader)
+
+    def _evaluate(self, loader: Iterable) -> dict[str, float]:
+        for metric in self.metrics:
+            metric.reset()
+        self._without_training(loader, self._valid_batch)
+        return {metric.name: metric.compute() for metric in self.metrics}
+
+    def _valid_batch(self) -> None:
+        self._forward()
+        self.metrics[0].add(self.loss, len(self.target))
+        for metric in self.metrics[1:]:
+            metric.update(self.prediction, self.target)
+
+
+# %%
+def learner(*callbacks: Callback, lr: float = 0.1, **options: Any) -> Learner:
+    """One with validation, for the rest of this chapter."""
+    options = {"optim": SGD, "metrics": [Accuracy()], **options}
+    return Learner(
+        network(), train, valid, lr=lr, defaults=callbacks, **options
+    )
+
+
+learn = learner()
+learn.fit(1)
+assert_equal(learn.evaluate(), learn.results)
+learn.results, learn.predict(valid).shape
+
+# %% [markdown]
+r"""
+The order of all events, on two training batches and one for validation, with
+the second batch cancelled before its step:
+"""
+
+
+# %%
 class SkipSecond(Callback):
     def before_step(self, run: Run) -> None:
         if run.batch_idx == 1:
@@ -634,24 +825,18 @@ class SkipSecond(Callback):
 
 
 def traced(*callbacks: Callback, n_epochs: int = 1) -> list[str]:
-    tracer = Tracer()
-    few = [(x[:8], y[:8])] * 2
-    learn = Learner(
-        network(),
-        few,
-        few[:1],
-        optim=SGD,
-        lr=0.1,
-        defaults=[tracer, *callbacks],
-    )
+    learn = learner(Tracer(), *callbacks)
+    learn.train = [(x[:8], y[:8])] * 2
+    learn.valid = learn.train[:1]
     learn.fit(n_epochs)
-    return tracer.events
+    return learn[Tracer].events
 
 
 events = traced(SkipSecond())
 " ".join(events)
 
 # %% alt="The order of events as nested bars over time: the fit holds the epoch, the epoch holds training and validation, and those hold batches. Ticks mark the events inside a batch. The second training batch, cancelled before its step, ends early and in another colour." tags=["hide-input"]
+ROWS = {"batch": 0, "training": 1, "validation": 1, "epoch": 2, "fit": 3}
 
 
 def spans(events: list[str]) -> Iterator[tuple[str, int, int, bool]]:
@@ -659,24 +844,21 @@ def spans(events: list[str]) -> Iterator[tuple[str, int, int, bool]]:
     begun = {}
     for i, event in enumerate(events):
         level = event.split("_")[-1]
-        if event.startswith("before") and level in LEVELS:
+        if event.startswith("before") and level in ROWS:
             begun[level] = i
-        elif level in begun and level in LEVELS:
+        elif level in begun:
             yield level, begun.pop(level), i, "cancel" in event
 
 
 def draw(events: list[str], ax: Axes) -> None:
     for level, first, last, cancelled in spans(events):
-        kind = level if level not in ("training", "validation") else "training"
-        row = ["batch", "training", "epoch", "fit"].index(kind)
-        color = "C1" if cancelled else "C0"
+        row, color = ROWS[level], "C1" if cancelled else "C0"
         box = dict(left=first - 0.4, height=0.8, color=color)
         ax.barh(row, last - first + 0.8, alpha=0.35 + 0.15 * (row == 0), **box)
+    place = dict(rotation=90, ha="center", va="center", fontsize=7)
     for i, event in enumerate(events):
-        if event.split("_")[-1] not in LEVELS:
-            ax.text(
-                i, 0, event, rotation=90, ha="center", va="center", fontsize=7
-            )
+        if event.split("_")[-1] not in ROWS:
+            ax.text(i, 0, event, **place)
     ax.set_yticks(range(4), ["batch", "training,\nvalidation", "epoch", "fit"])
     ax.set_xticks([])
     ax.grid(False)
@@ -717,17 +899,21 @@ plt.show()
 r"""
 ## What was recorded
 
-The first callback that everyone wants writes down losses and learning rates,
-and a row of numbers an epoch.
+The first callback that everyone wants writes down losses and learning rates.
+Losses stay on their device until the epoch's training is over.
 """
 
 
-# %% The recorder tags=["export"] module="training.recorder"
+# %% Each batch tags=["export"] module="training.recorder"
 """The course of a training run, kept and drawn."""
 
 
-class _Record(Callback):
-    """Keeps loss and learning rate of each batch and a row an epoch."""
+class Recorder(Callback):
+    """Keeps losses and learning rates, a row of numbers an epoch, and plots.
+
+    `losses`, `lrs` and `counts` have an entry a training batch, `rows` one
+    an epoch.
+    """
 
     def __init__(self):
         self.losses: list[Tensor | float] = []  # of each batch
@@ -748,6 +934,16 @@ class _Record(Callback):
             self.counts.append(len(run.target))
             self.lrs.append(run.optimizer.param_groups[0]["lr"])
 
+
+# %% [markdown]
+r"""
+A whole epoch also has a row: its training loss, the mean over examples again,
+and what validation found.
+"""
+
+
+# %% Each epoch tags=["export"] module="training.recorder"
+class Recorder(Recorder):
     def after_training(self, run: Run) -> None:
         """Read the epoch's losses, all at once."""
         self.losses[self.start :] = floats(self.losses[self.start :])
@@ -765,34 +961,19 @@ class _Record(Callback):
         self.ends.append(len(self.losses))
 
 
-# %% Kept and drawn tags=["export"] module="training.recorder"
-class Recorder(_Record):
-    """Keeps losses and learning rates, a row of numbers an epoch, and plots.
+# %%
+learn = learner(Recorder())
+learn.fit(3)
+learn[Recorder].rows
 
-    `losses`, `lrs` and `counts` have an entry a training batch, `rows` one
-    an epoch.
-    """
+# %% [markdown]
+r"""
+Numbers are for tables. To look at a run we draw it.
+"""
 
-    def state_dict(self) -> dict[str, Any]:
-        """All that was recorded."""
-        kept = {"losses": floats(self.losses), "lrs": floats(self.lrs)}
-        tensors = {
-            name: torch.tensor(values, dtype=torch.float64)
-            for name, values in kept.items()
-        }
-        whole = {"counts": torch.tensor(self.counts, dtype=torch.int64)}
-        return {**tensors, **whole, "rows": self.rows, "ends": self.ends}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from what another recorder kept."""
-        for name in ("losses", "lrs", "counts"):
-            setattr(self, name, state_dict[name].tolist())
-        self.rows, self.ends = (
-            list(state_dict["rows"]),
-            list(state_dict["ends"]),
-        )
-        self.start = self.ends[-1] if self.ends else 0
-
+# %% Drawn tags=["export"] module="training.recorder"
+class Recorder(Recorder):
     def plot_loss(self, ax: "Axes | None" = None, smooth: int = 20) -> "Axes":
         """The losses of the batches, averaged over some, and of validation."""
         import matplotlib.pyplot as plt
@@ -819,23 +1000,46 @@ class Recorder(_Record):
         return ax
 
 
+# %% [markdown]
+r"""
+A run that goes on after a crash shall have one record. So a recorder can tell
+all it knows, and another can go on from that.
+"""
+
+
+# %% Handed on tags=["export"] module="training.recorder"
+class Recorder(Recorder):
+    def state_dict(self) -> dict[str, Any]:
+        """All that was recorded."""
+        kept = {"losses": floats(self.losses), "lrs": floats(self.lrs)}
+        tensors = {
+            name: torch.tensor(values, dtype=torch.float64)
+            for name, values in kept.items()
+        }
+        whole = {"counts": torch.tensor(self.counts, dtype=torch.int64)}
+        return {**tensors, **whole, "rows": self.rows, "ends": self.ends}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from what another recorder kept."""
+        self.losses = state_dict["losses"].tolist()
+        self.lrs = state_dict["lrs"].tolist()
+        self.counts = state_dict["counts"].tolist()
+        self.rows = list(state_dict["rows"])
+        self.ends = list(state_dict["ends"])
+        self.start = self.ends[-1] if self.ends else 0
+
+
 # %%
-learn = Learner(
-    network(),
-    train,
-    valid,
-    optim=SGD,
-    lr=0.1,
-    metrics=[Accuracy()],
-    defaults=[Recorder()],
-)
+learn = learner(Recorder())
 learn.fit(3)
-learn[Recorder].rows
+again = Recorder()
+again.load_state_dict(learn[Recorder].state_dict())
+assert_equal(again.losses, learn[Recorder].losses)
 
 # %% alt="Training loss, noisy and falling from 2.3 to about 0.3 over 471 batches, and validation loss at the end of each of three epochs, lying on it. Beside it the learning rate, a flat line at 0.1." tags=["hide-input"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
-learn[Recorder].plot_loss(left)
-learn[Recorder].plot_lr(right)
+again.plot_loss(left)
+again.plot_lr(right)
 plt.show()
 
 # %% [markdown]
@@ -897,7 +1101,7 @@ class FiniteLoss(Callback):
 
 
 # %%
-learn = Learner(network(), train, optim=SGD, lr=1e20, defaults=[FiniteLoss()])
+learn = learner(FiniteLoss(), lr=1e20)
 try:
     learn.fit(1)
 except FloatingPointError as error:
@@ -908,14 +1112,29 @@ message
 r"""
 Clipping bounds the length of the gradient, all parameters taken as one vector
 $g$: where $\lVert g \rVert$ exceeds a bound $c$, $g$ is multiplied by $c /
-\lVert g \rVert$. The direction stays.
+\lVert g \rVert$. The direction stays. The length of all is the length of the
+parts' lengths.
 """
 
 
-# %% Clipping tags=["export"] module="nn.utils.clip" earns="torch.nn.utils.clip_grad_norm_ torch.nn.utils.clip_grad_value_"
+# %% Lengths tags=["export"] module="nn.utils.clip"
 """Gradients within bounds."""
 
 
+def _grads(parameters: Iterable[Tensor]) -> list[Tensor]:
+    one = isinstance(parameters, Tensor)
+    listed = [parameters] if one else parameters
+    return [p.grad.detach() for p in listed if p.grad is not None]
+
+
+def _norm(x: Tensor, order: float) -> Tensor:
+    """(sum |x|^order)^(1/order), or the largest |x|: (...) -> ()."""
+    if order == math.inf:
+        return x.abs().max()
+    return (x.abs() ** order).sum() ** (1 / order)
+
+
+# %% Clipping tags=["export"] module="nn.utils.clip" earns="torch.nn.utils.clip_grad_norm_ torch.nn.utils.clip_grad_value_"
 def clip_grad_norm_(
     parameters: Iterable[Tensor],
     max_norm: float,
@@ -945,17 +1164,17 @@ def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
         grad.clamp_(-clip_value, clip_value)
 
 
-def _grads(parameters: Iterable[Tensor]) -> list[Tensor]:
-    one = isinstance(parameters, Tensor)
-    listed = [parameters] if one else parameters
-    return [p.grad.detach() for p in listed if p.grad is not None]
+# %%
+model = network()
+cross_entropy(model(x[:64]), y[:64]).backward()
+lengths = [clip_grad_norm_(model.parameters(), 0.1).item() for _ in range(2)]
+assert_close(lengths[1], 0.1, rtol=1e-4)
+lengths
 
-
-def _norm(x: Tensor, order: float) -> Tensor:
-    """(sum |x|^order)^(1/order), or the largest |x|: (...) -> ()."""
-    if order == math.inf:
-        return x.abs().max()
-    return (x.abs() ** order).sum() ** (1 / order)
+# %% [markdown]
+r"""
+In a run the place for it is before the step.
+"""
 
 
 # %% A callback for it tags=["export"] module="training.callbacks"
@@ -1001,6 +1220,9 @@ class Accumulate(Callback):
             self.loss = run.loss
             run.loss = run.loss * len(run.target)
 
+
+# %% tags=["export"] module="training.callbacks"
+class Accumulate(Accumulate):
     def before_step(self, run: Run) -> None:
         """Wait for more batches, or divide by all their examples."""
         run.loss = self.loss
@@ -1067,6 +1289,9 @@ class EarlyStopping(Callback):
         self.best: float | None = None
         self.waited = 0
 
+
+# %% tags=["export"] module="training.callbacks"
+class EarlyStopping(EarlyStopping):
     def after_epoch(self, run: Run) -> None:
         """Compare, and lower `stop_epoch` if it is enough."""
         if self.monitor not in run.results:
@@ -1092,14 +1317,7 @@ class EarlyStopping(Callback):
 
 
 # %%
-learn = Learner(
-    network(),
-    train,
-    valid,
-    optim=SGD,
-    lr=0.5,
-    defaults=[Recorder(), EarlyStopping()],
-)
+learn = learner(Recorder(), EarlyStopping(), lr=0.5)
 learn.fit(30)
 len(learn[Recorder].rows)
 
@@ -1151,6 +1369,26 @@ class ByHand(Module):
                 input = layer(input)
         return input
 
+
+# %% Layers by hand tags=["export"] module="manual.by_hand"
+def _by_hand(layer: Module) -> Layer:
+    match layer:
+        case Linear(weight=weight, bias=Tensor() as bias):
+            return Lin(weight, bias)
+        case ReLU():
+            return Relu()
+    raise TypeError(f"no gradient by hand for {layer}")
+
+
+# %% [markdown]
+r"""
+The gradients of the last loss are all it knows: it asks whether it is given
+another.
+"""
+
+
+# %% Backward by hand tags=["export"] module="manual.by_hand"
+class ByHand(ByHand):
     def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
         """The mean cross-entropy: (n, k), (n,) -> ()."""
         return self.manual.loss(scores, labels)
@@ -1161,15 +1399,6 @@ class ByHand(Module):
             raise ValueError("not the last loss; did a callback change it?")
         with torch.no_grad():
             self.manual.backward()
-
-
-def _by_hand(layer: Module) -> Layer:
-    match layer:
-        case Linear(weight=weight, bias=Tensor() as bias):
-            return Lin(weight, bias)
-        case ReLU():
-            return Relu()
-    raise TypeError(f"no gradient by hand for {layer}")
 
 
 # %% [markdown]
@@ -1204,15 +1433,13 @@ here.
 
 ## Bars and a table
 
-What one wants to see: how far it is, and a line of numbers for each epoch.
-fastprogress draws both, in a terminal and in a notebook. Where neither is, in a
-log file, a bar would be a thousand lines; there each epoch writes one. The
-package takes longer to import than the rest of this library, so it is imported
-when a bar is drawn.
+What one wants to see: how far it is, and a line of numbers for each epoch. In a
+log file, a bar would be a thousand lines; there each epoch writes one. This
+view keeps silent about everything else.
 """
 
 
-# %% Lines tags=["export"] module="training.progress"
+# %% Lines tags=["export", "internal"] module="training.progress"
 """How far a training run is, for people to watch."""
 
 
@@ -1243,8 +1470,21 @@ class Lines:
         """Nothing follows."""
 
 
-# %% Bars tags=["export"] module="training.progress"
-class Bars(Lines):
+# %%
+view = Lines(n_epochs=1, done=0)
+view.row(["epoch", "train_loss", "valid_loss"])
+view.row(["0", "0.6931", "0.5023"])
+
+# %% [markdown]
+r"""
+In a terminal and in a notebook fastprogress draws bars and a table. The package
+takes longer to import than the rest of this library, so it is imported when a
+bar is drawn.
+"""
+
+
+# %% Bars tags=["export", "internal"] module="training.progress"
+class Bars:
     """Two bars and a table, in a terminal or in a notebook."""
 
     def __init__(self, n_epochs: int, done: int):
@@ -1261,6 +1501,13 @@ class Bars(Lines):
         """Add a row to the table."""
         self.master.write(list(cells), table=True)
 
+    def close(self) -> None:
+        """Leave the table alone on the page."""
+        self.master.main_bar.on_iter_end()
+
+
+# %% tags=["export", "internal"] module="training.progress"
+class Bars(Bars):
     def begin(self, n_batches: int | None) -> None:
         """A new lower bar."""
         total = "noinfer" if n_batches is None else n_batches
@@ -1277,36 +1524,61 @@ class Bars(Lines):
         self.bar = None
         self.master.update(n_epochs)
 
-    def close(self) -> None:
-        """Leave the table alone on the page."""
-        self.master.main_bar.on_iter_end()
 
-
-def has_bars() -> bool:
-    """Whether somebody watches: a terminal, or a notebook."""
+# %% tags=["export", "internal"] module="training.progress"
+def is_watched() -> bool:
+    """Whether somebody looks: a terminal, or a notebook."""
     return sys.stdout.isatty() or "ipykernel" in sys.modules
 
 
-# %% The callback tags=["export"] module="training.progress"
+# %% [markdown]
+r"""
+The same calls, and after the last epoch only the table is left:
+"""
+
+# %%
+view = Bars(n_epochs=1, done=0)
+view.row(["epoch", "train_loss", "valid_loss"])
+view.begin(2)
+view.advance(2)
+view.row(["0", "0.6931", "0.5023"])
+view.end(1)
+view.close()
+
+# %% [markdown]
+r"""
+The callback chooses between them when a fit begins. Validation outside of a fit
+has no view.
+"""
+
+
+# %% The view tags=["export"] module="training.progress"
 class Progress(Callback):
     """Shows a fit: bars where somebody watches, and a table of the epochs."""
 
     order = 10
 
     def __init__(self):
-        self.view: Lines | None = None
+        self.view: Lines | Bars | None = None
 
     def before_fit(self, run: Run) -> None:
         """Choose a view and open it."""
-        kind = Bars if has_bars() else Lines
+        kind = Bars if is_watched() else Lines
         n_epochs = run.stop_epoch - run.start_epoch
         self.view = kind(n_epochs, run.epoch - run.start_epoch)
         self.titled = False
 
-    def before_epoch(self, run: Run) -> None:
-        """Start the clock."""
-        self.started = time.perf_counter()
+    def after_fit(self, run: Run) -> None:
+        """Close the view, if it was opened."""
+        if self.view is not None:
+            self.view.close()
+        self.view = None
 
+    after_cancel_fit = after_fit
+
+
+# %% Bars that move tags=["export"] module="training.progress"
+class Progress(Progress):
     def before_training(self, run: Run) -> None:
         """Open a bar for the batches."""
         if self.view is not None:
@@ -1323,6 +1595,20 @@ class Progress(Callback):
 
     after_cancel_batch = after_batch
 
+
+# %% [markdown]
+r"""
+The table is the recorder's, with the time beside it. With this the default
+callbacks are complete.
+"""
+
+
+# %% The table tags=["export"] module="training.progress"
+class Progress(Progress):
+    def before_epoch(self, run: Run) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
     def after_epoch(self, run: Run) -> None:
         """Add the recorder's newest row to the table."""
         row = dict(run[Recorder].rows[-1])
@@ -1333,23 +1619,9 @@ class Progress(Callback):
         self.view.row([_text(value) for value in row.values()])
         self.view.end(run.epoch + 1 - run.start_epoch)
 
-    def after_fit(self, run: Run) -> None:
-        """Close the view, if it was opened."""
-        if self.view is not None:
-            self.view.close()
-        self.view = None
-
-    after_cancel_fit = after_fit
-
 
 def _text(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4f}"
-
-
-# %% The usual ones tags=["export"] module="training.progress"
-def default_callbacks() -> list[Callback]:
-    """What a learner has if it is not told: record, check, show."""
-    return [Recorder(), FiniteLoss(), Progress()]
 
 
 # %%
@@ -1357,17 +1629,6 @@ learn = Learner(
     network(), train, valid, optim=SGD, lr=0.1, metrics=[Accuracy()]
 )
 learn.fit(3)
-
-# %% [markdown]
-r"""
-After the last epoch only the table is left. In a file it is the same table as
-text:
-"""
-
-# %%
-view = Lines(n_epochs=1, done=0)
-view.row(["epoch", "train_loss", "valid_loss"])
-view.row(["0", "0.6931", "0.5023"])
 
 # %% [markdown]
 r"""
@@ -1386,16 +1647,7 @@ class PressKeys(Callback):
             raise KeyboardInterrupt
 
 
-learn = Learner(
-    network(),
-    train,
-    valid,
-    optim=SGD,
-    lr=0.1,
-    metrics=[Accuracy()],
-    defaults=[Recorder()],
-    callbacks=[PressKeys()],
-)
+learn = learner(Recorder(), PressKeys())
 try:
     learn.fit(3)
 except KeyboardInterrupt as interrupt:
@@ -1433,14 +1685,15 @@ its header, for the rest.
 """
 
 
-# %% A tree apart tags=["export"] module="training.state"
-"""Trees of numbers, text and tensors, as JSON and named tensors."""
+# %% Refused tags=["export"] module="training.saving"
+"""All of a run, in a file that is whole or absent, and checked to the bit."""
 
 
 class CheckpointError(Exception):
     """A checkpoint that is not what was written, or not of this run."""
 
 
+# %% A tree apart tags=["export", "internal"] module="training.saving"
 def take_apart(
     tree: Any, tensors: dict[str, Tensor], path: str = "state"
 ) -> Any:
@@ -1450,8 +1703,7 @@ def take_apart(
             return tree
         case Tensor():
             whole = torch.contiguous_format
-            data = tree.detach().cpu().clone(memory_format=whole)
-            tensors[path] = data
+            tensors[path] = tree.detach().cpu().clone(memory_format=whole)
             return {"tensor": path}
         case Mapping():
             items = [
@@ -1471,6 +1723,7 @@ def take_apart(
     )
 
 
+# %% And together tags=["export", "internal"] module="training.saving"
 def put_together(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     """What `take_apart` took apart."""
     if not isinstance(tree, dict):
@@ -1484,6 +1737,12 @@ def put_together(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     return tuple(items) if kind == "tuple" else items
 
 
+# %% [markdown]
+r"""
+Numbers survive: Python writes a float with as many digits as it takes to read
+the same bits again. Keys stay integers, since pairs are written as lists.
+"""
+
 # %%
 tensors = {}
 tree = take_apart({"lr": 0.1, 0: (torch.ones(2), None)}, tensors)
@@ -1491,55 +1750,13 @@ json.dumps(tree), tensors
 
 # %% [markdown]
 r"""
-Numbers survive: Python writes a float with as many digits as it takes to read
-the same bits again. Keys stay integers, since pairs are written as lists.
-
-Neither safetensors nor `torch.load` notices a flipped bit in a weight. So the
-header also holds a SHA-256 over the *whole* file, computed with zeros in its
-own place. And the file appears whole or not at all: it is written under another
-name in the same folder, *synced* (the system may keep it in memory for half a
-minute otherwise), and renamed. A rename is one step, and either has happened or
-has not.
+A file appears whole or not at all: it is written under another name in the same
+folder, *synced* (the system may keep it in memory for half a minute otherwise),
+and renamed. A rename is one step, and either has happened or has not.
 """
 
 
-# %% A checked file tags=["export"] module="training.file"
-"""A checkpoint's file: whole or absent, and checked to the last bit."""
-
-DIGEST = b'\\"sha256\\": \\"'  # as JSON inside of JSON
-ZEROS = "0" * 64
-
-
-def write_checkpoint(path: Path, state: Mapping[str, Any]) -> str:
-    """Write a tree of tensors, numbers and text; return its SHA-256."""
-    tensors: dict[str, Tensor] = {}
-    tree = take_apart(state, tensors)
-    text = json.dumps({"sha256": ZEROS, "state": tree})
-    data = safetensors.torch.save(tensors, metadata={"checkpoint": text})
-    digest = hashlib.sha256(data).hexdigest()
-    write_file(path, data.replace(ZEROS.encode(), digest.encode(), 1))
-    return digest
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The tree that was written; CheckpointError if one bit is another."""
-    data = Path(path).read_bytes()
-    start = data.find(DIGEST) + len(DIGEST)
-    told = data[start : start + len(ZEROS)]
-    blank = data[:start] + ZEROS.encode() + data[start + len(ZEROS) :]
-    found = hashlib.sha256(blank).hexdigest()
-    if found.encode() != told:
-        raise CheckpointError(
-            f"{path} is damaged: it says its SHA-256 is "
-            f"{told.decode(errors='replace')}, but it is {found}"
-        )
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
-    tree = json.loads(header["__metadata__"]["checkpoint"])["state"]
-    return put_together(tree, safetensors.torch.load(data))
-
-
-# %% Whole or absent tags=["export"] module="training.file"
+# %% Whole or absent tags=["export", "internal"] module="training.saving"
 def write_file(path: Path, data: bytes) -> None:
     """Write a file that appears whole, and on the disk, or not at all."""
     path = Path(path)
@@ -1560,15 +1777,60 @@ def write_file(path: Path, data: bytes) -> None:
         os.close(folder)
 
 
+# %% [markdown]
+r"""
+Neither safetensors nor `torch.load` notices a flipped bit in a weight. So the
+header also holds a SHA-256 over the *whole* file, computed with zeros in its
+own place.
+"""
+
+
+# %% A checked file tags=["export"] module="training.saving"
+_DIGEST = b'\\"sha256\\": \\"'  # as JSON inside of JSON
+_ZEROS = b"0" * 64
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Any]) -> str:
+    """Write a tree of tensors, numbers and text; return its SHA-256."""
+    tensors: dict[str, Tensor] = {}
+    tree = take_apart(state, tensors)
+    text = json.dumps({"sha256": _ZEROS.decode(), "state": tree})
+    data = safetensors.torch.save(tensors, metadata={"checkpoint": text})
+    digest = hashlib.sha256(data).hexdigest()
+    write_file(path, data.replace(_ZEROS, digest.encode(), 1))
+    return digest
+
+
+# %% tags=["export"] module="training.saving"
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The tree that was written; CheckpointError if one bit is another."""
+    data = Path(path).read_bytes()
+    start = data.find(_DIGEST) + len(_DIGEST)
+    told = data[start : start + len(_ZEROS)]
+    blank = data[:start] + _ZEROS + data[start + len(_ZEROS) :]
+    found = hashlib.sha256(blank).hexdigest()
+    if found.encode() != told:
+        raise CheckpointError(
+            f"{path} is damaged: it says its SHA-256 is "
+            f"{told.decode(errors='replace')}, but it is {found}"
+        )
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    tree = json.loads(header["__metadata__"]["checkpoint"])["state"]
+    return put_together(tree, safetensors.torch.load(data))
+
+
+# %% [markdown]
+r"""
+One bit of a file is turned over:
+"""
+
 # %%
 folder = Path(tempfile.mkdtemp())
 write_checkpoint(folder / "a.safetensors", {"model": network().state_dict()})
 damaged = bytearray((folder / "a.safetensors").read_bytes())
 damaged[-1000] ^= 4
 (folder / "b.safetensors").write_bytes(damaged)
-len(damaged)
-
-# %%
 try:
     read_checkpoint(folder / "b.safetensors")
 except CheckpointError as error:
@@ -1590,7 +1852,7 @@ loader.
 """
 
 
-# %% Resuming an epoch tags=["export"] module="training.state"
+# %% Random states tags=["export", "internal"] module="training.saving"
 def all_random_states(run: Run) -> dict[str, Any]:
     """The random states of Python, NumPy, torch, GPUs and the loaders."""
     gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
@@ -1607,9 +1869,10 @@ def set_all_random_states(run: Run, state: Mapping[str, Any]) -> None:
         each.set_state(its)
 
 
+# %% The rest of an epoch tags=["export", "internal"] module="training.saving"
 def _generators(run: Run) -> list[torch.Generator]:
     """The loaders' and their samplers' own generators, each once."""
-    parts = [
+    parts = [  # of any make, so their attributes are asked for
         part
         for loader in (run.train, run.valid)
         for part in (loader, getattr(loader, "sampler", None))
@@ -1630,22 +1893,30 @@ def batches_after(
     yield from batches
 
 
+# %%
+class Shuffled:
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(torch.randperm(8).split(2))
+
+
+run = Run()
+run.train, run.valid = Shuffled(), None
+began = all_random_states(run)
+batches = list(run.train)
+rest = list(batches_after(2, run, began, all_random_states(run)))
+assert_equal(torch.stack(rest), torch.stack(batches[2:]))
+batches, rest
+
 # %% [markdown]
 r"""
-## Save and go on
+## All but the place
 
-Now the callback. It comes last at every event, so that it sees what the others
-have done. It saves after so many batches, at the end of an epoch's training and
-at the end of the fit. The two newest files are kept. A script need not know
-whether it is run for the first time: with a checkpoint in the folder it goes
-on, without one it begins.
-
-First what is saved. A *fit* is one call of `fit`; a script may have several,
-and the killed one is known by its number.
+Everything else the next steps depend on is in the run. Callbacks are known by
+their classes' names, so that a checkpoint is not read into another script.
 """
 
 
-# %% What a run is tags=["export"] module="training.state"
+# %% What a run is tags=["export", "internal"] module="training.saving"
 def run_state(run: Run) -> dict[str, Any]:
     """Everything that the next steps of a run depend on, but its place."""
     params = run.model.named_parameters()
@@ -1660,6 +1931,16 @@ def run_state(run: Run) -> dict[str, Any]:
     }
 
 
+def _with_state(run: Run) -> list[tuple[str, Callback]]:
+    """The callbacks that have something to save, with their classes' names."""
+    return [
+        (type(callback).__name__, callback)
+        for callback in run.active
+        if type(callback).state_dict is not Callback.state_dict
+    ]
+
+
+# %% And again tags=["export", "internal"] module="training.saving"
 def load_run_state(run: Run, state: Mapping[str, Any]) -> None:
     """Put a run into the state of `run_state`."""
     saved = [name for name, _ in state["callbacks"]]
@@ -1679,29 +1960,61 @@ def load_run_state(run: Run, state: Mapping[str, Any]) -> None:
     run.step, run.results = state["step"], state["results"]
 
 
-def _with_state(run: Run) -> list[tuple[str, Callback]]:
-    """The callbacks that have something to save, with their classes' names."""
-    return [
-        (type(callback).__name__, callback)
-        for callback in run.active
-        if type(callback).state_dict is not Callback.state_dict
-    ]
+# %%
+one, other = learner(Recorder()), learner(Recorder())
+one.fit(1)
+other.fit(0)
+load_run_state(other, run_state(one))
+assert_equal(other.evaluate(), one.results)
+other.step, other[Recorder].rows
+
+# %% [markdown]
+r"""
+## Save
+
+Now the callback. It comes last at every event, so that it sees what the others
+have done. A script need not know whether it is run for the first time: with a
+checkpoint in the folder it goes on, without one it begins.
+"""
 
 
-# %% What is saved when tags=["export"] module="training.checkpoint"
+# %% A folder tags=["export"] module="training.checkpoint"
 """Checkpoints from which a killed run goes on as if nothing had been."""
 
 
-class _Saving(Callback):
-    """Saves a run: its state, its place, and the random states."""
+class Checkpoint(Callback):
+    """Saves a run in a folder of its own, and goes on where it was killed.
+
+    Saves every so many batches, after each epoch's training, at the end, and
+    when Ctrl-C or SIGTERM ask to stop; `keep` files stay. The resumed run ends
+    bit for bit where the uninterrupted one does.
+    """
 
     order = 100  # after all others
 
     def __init__(self, folder: str | Path, every: int = 1000, keep: int = 2):
         self.folder, self.every, self.keep = Path(folder), every, keep
+        self.n_epochs = 0  # of this fit, as it was asked for
         self.saved = 0  # batches of this epoch in the last checkpoint
         self.began: dict[str, Any] | None = None  # random states, at its start
+        self.state: dict[str, Any] | None = None  # to go on from
+        self.signal: int | None = None  # what asks to stop
+        self.handlers: dict[int, Any] = {}  # of signals, before the fit
 
+    def files(self) -> list[Path]:
+        """The checkpoints in the folder, the newest last."""
+        return sorted(self.folder.glob("epoch-*-batch-*.safetensors"))
+
+
+# %% [markdown]
+r"""
+First what is saved. A *fit* is one call of `fit`; a script may have several,
+and the killed one is known by its number. The two newest files are kept.
+"""
+
+
+# %% A file tags=["export"] module="training.checkpoint"
+class Checkpoint(Checkpoint):
     def save(self, run: Run, batch: int, trained: bool = False) -> None:
         """Write a checkpoint after so many batches of the epoch.
 
@@ -1728,10 +2041,22 @@ class _Saving(Callback):
             old.unlink()
         self.saved = batch
 
-    def files(self) -> list[Path]:
-        """The checkpoints in the folder, the newest last."""
-        return sorted(self.folder.glob("epoch-*-batch-*.safetensors"))
 
+# %%
+checkpoint = Checkpoint(tempfile.mkdtemp())
+checkpoint.save(one, batch=0)
+[newest] = checkpoint.files()
+newest.name, list(read_checkpoint(newest))
+
+# %% [markdown]
+r"""
+Then when: after so many batches, at the end of an epoch's training and at the
+end of the fit.
+"""
+
+
+# %% When to save tags=["export"] module="training.checkpoint"
+class Checkpoint(Checkpoint):
     def after_batch(self, run: Run) -> None:
         """Save if enough batches have gone by."""
         done = run.batch_idx + 1
@@ -1748,32 +2073,28 @@ class _Saving(Callback):
             self.save(run, 0)
 
 
+# %%
+checkpoint = Checkpoint(tempfile.mkdtemp(), every=60, keep=3)
+learner(checkpoint).fit(1)
+[path.name for path in checkpoint.files()]
+
 # %% [markdown]
 r"""
-Going on has two parts. Before the fit we learn where to begin. When that epoch
-begins, the other callbacks begin it too, and what they forget at the beginning
-of an epoch, they must know again. So the state is loaded a second time, after
-them.
+## Go on
+
+Going on has two parts. Before the fit we learn where to begin. A checkpoint of
+an earlier fit is none of this one's; one of a later fit says that this one is
+over.
 """
 
 
-# %% Going on tags=["export"] module="training.checkpoint"
-class _Resuming(_Saving):
-    """Loads the newest checkpoint of the folder when its fit begins."""
-
-    def newest(self) -> dict[str, Any] | None:
-        """The newest checkpoint; damaged, it is refused, not passed over."""
-        *others, last = self.files() or [None]
-        if last is None:
-            return None
-        try:
-            return read_checkpoint(last)
-        except CheckpointError as error:
-            offer = f"; to go on from {others[-1]}, delete it" if others else ""
-            raise CheckpointError(f"{error}{offer}") from None
-
+# %% Where to begin tags=["export"] module="training.checkpoint"
+class Checkpoint(Checkpoint):
     def before_fit(self, run: Run) -> None:
         """Find out where to begin."""
+        self._find(run)
+
+    def _find(self, run: Run) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         for torn in self.folder.glob("*.tmp"):
             torn.unlink()
@@ -1790,6 +2111,31 @@ class _Resuming(_Saving):
             same = state["fit"]["n_epochs"] == self.n_epochs
             run.stop_epoch = stop if same else run.start_epoch + self.n_epochs
 
+
+# %% tags=["export"] module="training.checkpoint"
+class Checkpoint(Checkpoint):
+    def newest(self) -> dict[str, Any] | None:
+        """The newest checkpoint; damaged, it is refused, not passed over."""
+        *others, last = self.files() or [None]
+        if last is None:
+            return None
+        try:
+            return read_checkpoint(last)
+        except CheckpointError as error:
+            offer = f"; to go on from {others[-1]}, delete it" if others else ""
+            raise CheckpointError(f"{error}{offer}") from None
+
+
+# %% [markdown]
+r"""
+When that epoch begins, the other callbacks begin it too, and what they forget
+at the beginning of an epoch, they must know again. So the state is loaded a
+second time, after them.
+"""
+
+
+# %% The middle of an epoch tags=["export"] module="training.checkpoint"
+class Checkpoint(Checkpoint):
     def before_epoch(self, run: Run) -> None:
         """Begin the epoch, or go on in the middle of it."""
         state, self.state, self.saved = self.state, None, 0
@@ -1806,70 +2152,6 @@ class _Resuming(_Saving):
             run.train.load_state_dict(state["loader"])
         else:
             run.loader = batches_after(n, run, self.began, state["now"])
-
-
-# %% [markdown]
-r"""
-A signal may come in the middle of a step, when half of the weights are new. So
-Ctrl-C and `SIGTERM`, with which a cluster announces that it will kill, wait for
-the end of the batch, and what was done since the last checkpoint is saved too.
-Who presses Ctrl-C twice means it.
-"""
-
-
-# %% The callback tags=["export"] module="training.checkpoint"
-class Checkpoint(_Resuming):
-    """Saves a run in a folder of its own, and goes on where it was killed.
-
-    Saves every so many batches, after each epoch's training, at the end, and
-    when Ctrl-C or SIGTERM ask to stop; `keep` files stay. The resumed run ends
-    bit for bit where the uninterrupted one does.
-    """
-
-    def __init__(self, folder: str | Path, every: int = 1000, keep: int = 2):
-        super().__init__(folder, every, keep)
-        self.signal: int | None = None
-        self.handlers: dict[int, Any] = {}
-
-    def before_fit(self, run: Run) -> None:
-        """Load what there is, and let signals wait for the end of a batch."""
-        super().before_fit(run)
-        self.signal = None
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.handlers[number] = signal.signal(number, self._asked)
-
-    def _asked(self, number: int, frame: Any) -> None:
-        if self.signal is not None:
-            self._leave()
-        self.signal = number
-
-    def _leave(self) -> None:
-        if self.signal == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise SystemExit(128 + self.signal)
-
-    def after_batch(self, run: Run) -> None:
-        """Save if it is time, and leave if a signal asks for it."""
-        super().after_batch(run)
-        if self.signal is None:
-            return
-        done = run.batch_idx + 1
-        if run.training and self.saved < done:
-            self.save(run, done)
-        self._leave()
-
-    def after_fit(self, run: Run) -> None:
-        """Save the result, and handle signals as before."""
-        super().after_fit(run)
-        self.after_cancel_fit(run)
-        if self.signal is not None:
-            self._leave()
-
-    def after_cancel_fit(self, run: Run) -> None:
-        """Handle signals as before."""
-        while self.handlers:
-            signal.signal(*self.handlers.popitem())
 
 
 # %% [markdown]
@@ -1896,25 +2178,26 @@ class Noise(Callback):
             run.input = run.input + 0.1 * torch.randn_like(run.input)
 
 
+def momentum(params: Iterable, lr: float) -> SGD:
+    return SGD(params, lr, momentum=0.9)
+
+
 def run_in(folder: str, *more: Callback) -> Learner:
-    learn = Learner(
-        network(),
-        train,
-        valid,
-        optim=lambda p, lr: SGD(p, lr, momentum=0.9),
-        lr=0.05,
-        defaults=[Recorder(), Noise(), Checkpoint(folder, every=60)],
-    )
+    last = Checkpoint(folder, every=60)
+    learn = learner(Recorder(), Noise(), last, lr=0.05, optim=momentum)
     learn.fit(2, more)
     return learn
 
 
 whole, parts = tempfile.mkdtemp(), tempfile.mkdtemp()
 through = run_in(whole)
+
+# %%
 try:
     run_in(parts, Crash())
 except RuntimeError:
-    [path.name for path in sorted(Path(parts).iterdir())]
+    left = [path.name for path in sorted(Path(parts).iterdir())]
+left
 
 # %%
 resumed = run_in(parts)
@@ -1945,6 +2228,84 @@ ax.text(202, 1.5, "killed")
 ax.set(xlabel="batch", ylabel="loss")
 ax.legend()
 plt.show()
+
+# %% [markdown]
+r"""
+## Asked to stop
+
+A signal may come in the middle of a step, when half of the weights are new. So
+Ctrl-C and `SIGTERM`, with which a cluster announces that it will kill, wait for
+the end of the batch, and what was done since the last checkpoint is saved too.
+Who presses Ctrl-C twice means it.
+"""
+
+
+# %% Signals tags=["export"] module="training.checkpoint"
+class Checkpoint(Checkpoint):
+    def before_fit(self, run: Run) -> None:
+        """Find out where to begin; signals wait for the end of a batch."""
+        self._find(run)
+        self.signal = None
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.handlers[number] = signal.signal(number, self._asked)
+
+    def _asked(self, number: int, frame: Any) -> None:
+        if self.signal is not None:
+            self._leave()
+        self.signal = number
+
+    def _leave(self) -> None:
+        if self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + self.signal)
+
+    def after_cancel_fit(self, run: Run) -> None:
+        """Handle signals as before."""
+        while self.handlers:
+            signal.signal(*self.handlers.popitem())
+
+
+# %% [markdown]
+r"""
+The end of a batch and of a fit are now also places to leave.
+"""
+
+
+# %% Leaving tags=["export"] module="training.checkpoint"
+class Checkpoint(Checkpoint):
+    def after_batch(self, run: Run) -> None:
+        """Save if it is time, and leave if a signal asks for it."""
+        done = run.batch_idx + 1
+        new = done - self.saved
+        enough = self.every if self.signal is None else 1
+        if run.training and new >= enough:
+            self.save(run, done)
+        if self.signal is not None:
+            self._leave()
+
+    def after_fit(self, run: Run) -> None:
+        """Save the result, and handle signals as before."""
+        if self.began is not None:
+            self.save(run, 0)
+        self.after_cancel_fit(run)
+        if self.signal is not None:
+            self._leave()
+
+
+# %%
+class Interrupt(Callback):
+    def before_step(self, run: Run) -> None:
+        if run.step == 99:
+            signal.raise_signal(signal.SIGINT)
+
+
+checkpoint = Checkpoint(tempfile.mkdtemp())
+try:
+    learner(checkpoint, Interrupt()).fit(1)
+except KeyboardInterrupt as interrupt:
+    told = str(interrupt)
+told, [path.name for path in checkpoint.files()]
 
 # %% [markdown]
 r"""
@@ -2014,15 +2375,15 @@ of the time and costs more than half a point.
 * `Run`, `Callback`, `Cancel…` (`training.callback`): what is current, who
   listens, how a level is left.
 * `Learner` (`training.learner`): the loop, on a page.
-* `ByHand` (`training.by_hand`): the gradients of part 2, behind the learner.
-* `Metric`, `Mean`, `Accuracy`, `Whole` (`training.metrics`): right over unequal
-  batches.
+* `ByHand` (`manual.by_hand`): the gradients of part 2, behind the learner.
+* `Metric`, `Mean`, `Accuracy`, `EpochMetric` (`training.metrics`): right over
+  unequal batches.
 * `Recorder` (`training.recorder`), `Progress` (`training.progress`): what
   happened, and what is happening.
 * `Device`, `FiniteLoss`, `ClipGradient`, `Accumulate`, `EarlyStopping`
-  (`training.callbacks`), `clip_grad_norm_` (`training.clip`).
+  (`training.callbacks`), `clip_grad_norm_` (`nn.utils.clip`).
 * `Checkpoint` (`training.checkpoint`), on `write_checkpoint` and
-  `read_checkpoint` (`training.file`) and `training.state`: exact resume.
+  `read_checkpoint` (`training.saving`): exact resume.
 
 ## Questions
 
@@ -2110,11 +2471,11 @@ for one digit, and give a learner ten of them.
 
 
 # %% tags=["solution"]
-def recall(digit: int) -> Whole:
+def recall(digit: int) -> EpochMetric:
     def share(scores: Tensor, target: Tensor) -> Tensor:
         return (scores[target == digit].argmax(1) == digit).double().mean()
 
-    return Whole(share, f"recall of {digit}")
+    return EpochMetric(share, f"recall of {digit}")
 
 
 learn = Learner(

@@ -25,7 +25,7 @@ and has nothing to say about the healthy run.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -144,6 +144,27 @@ class Handles:
         self.remove()
 
 
+# %%
+seen = []
+
+
+def see(module: Module, args: tuple, output: Tensor) -> None:
+    seen.append(output.std().item())
+
+
+with Handles(model[i].register_forward_hook(see) for i in (0, 2)):
+    model(x[:64])
+model(x[:64])
+seen
+
+# %% [markdown]
+r"""
+What one mostly wants is the output of every module that holds no other, with
+the name that the model gives it.
+"""
+
+
+# %% Watching outputs tags=["export"]
 def leaf_modules(model: Module) -> dict[str, Module]:
     """The modules that hold no other module, by dotted name."""
     named = model.named_modules()
@@ -224,118 +245,63 @@ gradient; and a hook may return another one in its place.
 """
 
 
-# %% The identity that tells tags=["export"] module="inside.backward_hooks"
-"""Hooks on gradients, out of the identity."""
-
-
+# %% The identity that tells tags=["export"]
 class _Tell(torch.autograd.Function):
-    """The identity; its backward pass sends the gradients through `tell`."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, tell: Callable, fill: bool, *tensors: Tensor
-    ) -> tuple:
-        ctx.tell = tell
-        ctx.set_materialize_grads(fill)
-        constant = [each for each in tensors if not each.requires_grad]
-        ctx.mark_non_differentiable(*constant)
-        return tensors
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple:
-        return None, None, *ctx.tell(grads)
-
-
-def _tell(hook: Callable, items: Any, fill: bool = False) -> Any:
-    """Send a tensor, or those of a tuple, through `_Tell`; `hook(grads)`.
+    """The identity of all that a call took or gave; tells `hook` the gradients.
 
     A gradient that nobody has is None, or zeros if `fill`.
     """
-    alone = isinstance(items, Tensor)
-    items = (items,) if alone else items
+
+    @staticmethod
+    def forward(ctx: Any, hook: Callable, fill: bool, *items: Any) -> tuple:
+        ctx.hook = hook
+        ctx.are_tensors = [isinstance(each, Tensor) for each in items]
+        ctx.set_materialize_grads(fill)
+        tensors = [each for each in items if isinstance(each, Tensor)]
+        constant = [each for each in tensors if not each.requires_grad]
+        ctx.mark_non_differentiable(*constant)
+        return items
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple:
+        changed = ctx.hook(grads)
+        if changed is None:
+            return None, None, *grads
+        changed = changed if isinstance(changed, tuple) else (changed,)
+        if len(changed) != len(grads):
+            message = f"the hook returned {len(changed)} gradients"
+            raise RuntimeError(f"{message}, expected {len(grads)}")
+        pairs = zip(changed, ctx.are_tensors, strict=True)
+        return None, None, *(g if known else None for g, known in pairs)
+
+
+# %% tags=["export"]
+def _tell(hook: Callable, items: Any, fill: bool = False) -> Any:
+    """Send a tensor, or a tuple of things, through `_Tell`."""
+    if isinstance(items, Tensor):
+        return _Tell.apply(hook, fill, items)[0]
     if not isinstance(items, tuple):
         kind = type(items).__name__
         raise TypeError(f"expected a tensor or a tuple of them, got a {kind}")
-    places = [i for i, item in enumerate(items) if isinstance(item, Tensor)]
+    return _Tell.apply(hook, fill, *items)
 
-    def tell(grads: tuple) -> Iterable[Tensor | None]:
-        given = dict(zip(places, grads, strict=True))
-        changed = hook(tuple(given.get(i) for i in range(len(items))))
-        if changed is None:
-            return grads
-        changed = changed if isinstance(changed, tuple) else (changed,)
-        if len(changed) != len(items):
-            message = f"the hook returned {len(changed)} gradients"
-            raise RuntimeError(f"{message}, expected {len(items)}")
-        return [changed[i] for i in places]
 
-    tensors = [items[i] for i in places]
-    told = _Tell.apply(tell, fill, *tensors) if places else ()
-    passed = dict(zip(places, told, strict=True))
-    items = tuple(passed.get(i, item) for i, item in enumerate(items))
-    return items[0] if alone else items
-
+# %%
+seen = []
+first, second = torch.ones(2, requires_grad=True), torch.arange(2)
+first, second, number = _tell(seen.append, (first, second, 3.0))
+(first * second * number).sum().backward()
+seen
 
 # %% [markdown]
 r"""
-What remains is to connect the two sides of one call. Torch names the hooks:
-`register_full_backward_pre_hook` sees the gradient of the output and may change
-it, `register_full_backward_hook` sees those of input and output when both are
-known. A module may be called several times before the backward pass starts, so
-each call gets an object of its own.
+That is enough for the first of the two hooks for which torch has names:
+`register_full_backward_pre_hook` sees the gradient of a module's output, and
+may change it. With it gradients are watched as outputs are.
 """
 
 
-# %% Two backward hooks tags=["export"] module="inside.backward_hooks" earns="torch.nn.Module.register_full_backward_hook torch.nn.Module.register_full_backward_pre_hook"
-class _Call:
-    """One call of a module: where its two gradients meet."""
-
-    def __init__(self, module: Module, hook: Callable, args: tuple):
-        self.hook = partial(hook, module)
-        self.nothing = (None,) * len(args)
-        self.grad_output: tuple | None = None
-        self.inside = torch.is_grad_enabled() and any(
-            isinstance(arg, Tensor) and arg.requires_grad for arg in args
-        )
-
-    def at_output(self, grads: tuple) -> None:
-        """Keep the gradient, or tell it if no input's will follow."""
-        self.grad_output = grads
-        if not self.inside:
-            self.hook(self.nothing, grads)
-
-    def at_input(self, grads: tuple) -> Any:
-        """Tell both; a gradient that did not come through is not told."""
-        grad_output, self.grad_output = self.grad_output, None
-        return None if grad_output is None else self.hook(grads, grad_output)
-
-
-def register_full_backward_hook(module: Module, hook: Callable) -> Handles:
-    """Call `hook(module, grad_input, grad_output)`; it may replace the first.
-
-    Both are tuples, with None for what is no tensor; as torch has it, what
-    has no gradient is None in the second and zeros in the first. A pre-hook
-    of the same module has to be registered before.
-    """
-    calls: list[_Call] = []  # those under way: a module may call itself
-
-    def enter(module: Module, args: tuple) -> tuple:
-        calls.append(_Call(module, hook, args))
-        call = calls[-1]
-        return _tell(call.at_input, args, fill=True) if call.inside else args
-
-    def leave(module: Module, args: tuple, output: Any) -> Any:
-        return _tell(calls.pop().at_output, output)
-
-    first = {"prepend": True}  # so that hooks run in the order they came
-    return Handles(
-        [
-            module.register_forward_pre_hook(enter, **first),
-            module.register_forward_hook(leave, **first),
-        ]
-    )
-
-
+# %% Gradients of outputs tags=["export"] earns="torch.nn.Module.register_full_backward_pre_hook"
 def register_full_backward_pre_hook(module: Module, hook: Callable) -> Handle:
     """Call `hook(module, grad_output)` first; it may replace the gradients."""
 
@@ -345,7 +311,6 @@ def register_full_backward_pre_hook(module: Module, hook: Callable) -> Handle:
     return module.register_forward_hook(leave, prepend=True)
 
 
-# %% Watching gradients tags=["export"] module="inside.backward_hooks"
 def watch_gradients(
     modules: Mapping[str, Module], see: Callable[[str, Tensor], Any]
 ) -> Handles:
@@ -374,8 +339,69 @@ with watch_gradients(
 
 # %% [markdown]
 r"""
-The last layer comes first: that is the order in which a gradient arrives. Do
-our hooks see what torch's see?
+The last layer comes first: that is the order in which a gradient arrives.
+
+The other, `register_full_backward_hook`, sees the gradients of input and output
+when both are known. So the two sides of one call have to be connected; and
+since a module may be called several times before the backward pass starts, each
+call gets an object of its own.
+"""
+
+
+# %% Gradients of both sides tags=["export"]
+class _Call:
+    """One call of a module: where its two gradients meet."""
+
+    def __init__(self, module: Module, hook: Callable, args: tuple):
+        self.hook = partial(hook, module)
+        self.nothing = (None,) * len(args)
+        self.grad_output: tuple | None = None
+        self.inside = torch.is_grad_enabled() and any(
+            isinstance(arg, Tensor) and arg.requires_grad for arg in args
+        )
+
+    def at_output(self, grads: tuple) -> None:
+        """Keep the gradient, or tell it if no input's will follow."""
+        self.grad_output = grads
+        if not self.inside:
+            self.hook(self.nothing, grads)
+
+    def at_input(self, grads: tuple) -> Any:
+        """Tell both; a gradient that did not come through is not told."""
+        grad_output, self.grad_output = self.grad_output, None
+        return None if grad_output is None else self.hook(grads, grad_output)
+
+
+# %% tags=["export"] earns="torch.nn.Module.register_full_backward_hook"
+def register_full_backward_hook(module: Module, hook: Callable) -> Handles:
+    """Call `hook(module, grad_input, grad_output)`; it may replace the first.
+
+    Both are tuples, with None for what is no tensor; as torch has it, what
+    has no gradient is None in the second and zeros in the first. A pre-hook
+    of the same module has to be registered before.
+    """
+    calls: list[_Call] = []  # those under way: a module may call itself
+
+    def enter(module: Module, args: tuple) -> tuple:
+        calls.append(_Call(module, hook, args))
+        call = calls[-1]
+        return _tell(call.at_input, args, fill=True) if call.inside else args
+
+    def leave(module: Module, args: tuple, output: Any) -> Any:
+        return _tell(calls.pop().at_output, output)
+
+    first = {"prepend": True}  # so that hooks run in the order they came
+    return Handles(
+        [
+            module.register_forward_pre_hook(enter, **first),
+            module.register_forward_hook(leave, **first),
+        ]
+    )
+
+
+# %% [markdown]
+r"""
+Do our hooks see what torch's see?
 """
 
 # %% tags=["reference"]
@@ -407,7 +433,7 @@ lies beyond.
 """
 
 
-# %% What is kept of a batch tags=["export"] module="inside.statistics"
+# %% What is kept of a batch tags=["export", "internal"] module="inside.statistics"
 """Means, deviations, histograms and dead units over training, and pictures."""
 
 
@@ -421,6 +447,7 @@ class Snapshot(NamedTuple):
     zeros: Tensor  # (units,), the share of zeros
 
 
+# %% Taking a snapshot tags=["export"] module="inside.statistics"
 class Statistics:
     """Snapshots of named tensors, of every `every`-th that comes by a name.
 
@@ -443,6 +470,39 @@ class Statistics:
         self.n_seen: Counter[str] = Counter()
         self.kept: dict[str, list[Snapshot]] = defaultdict(list)
 
+
+# %% [markdown]
+r"""
+The snapshot itself is seven lines of arithmetic.
+"""
+
+
+# %% tags=["export"] module="inside.statistics"
+class Statistics(Statistics):
+    def snapshot(self, step: int, tensor: Tensor) -> Snapshot:
+        """The numbers that are kept of one tensor."""
+        ends = -self.reach, self.reach
+        inside = tensor.clamp(*ends).nan_to_num(self.reach)
+        counts = inside.histc(self.n_bins, *ends)
+        units = tensor.movedim(self.unit_axis, 0).flatten(1)
+        zeros = (units == 0).float().mean(1)
+        return Snapshot(
+            step, tensor.mean(), tensor.std(correction=0), counts, zeros
+        )
+
+
+# %%
+Statistics(n_bins=4, reach=2).snapshot(0, torch.tensor([[-9.0, 0], [1, 0]]))
+
+# %% [markdown]
+r"""
+Of each name they keep a list, which reads as one tensor: a field over the
+steps.
+"""
+
+
+# %% Keeping them tags=["export"] module="inside.statistics"
+class Statistics(Statistics):
     @torch.no_grad()
     def record(self, name: str, tensor: Tensor) -> None:
         """See a tensor; keep its snapshot if its turn has come."""
@@ -455,17 +515,6 @@ class Statistics:
             )
         if step % self.every == 0 and tensor.numel():
             self.kept[name].append(self.snapshot(step, tensor.float()))
-
-    def snapshot(self, step: int, tensor: Tensor) -> Snapshot:
-        """The numbers that are kept of one tensor."""
-        ends = -self.reach, self.reach
-        inside = tensor.clamp(*ends).nan_to_num(self.reach)
-        counts = inside.histc(self.n_bins, *ends)
-        units = tensor.movedim(self.unit_axis, 0).flatten(1)
-        zeros = (units == 0).float().mean(1)
-        return Snapshot(
-            step, tensor.mean(), tensor.std(correction=0), counts, zeros
-        )
 
     def series(self, name: str, field: str) -> Tensor:
         """One field over the snapshots, such as "mean": (steps, ...)."""
@@ -501,14 +550,11 @@ stats.series("2", "std")[:5]
 
 # %% [markdown]
 r"""
-Two pictures show them. The first has a line for each module. In the second
-each column is the histogram of one batch, seen from above, and time runs to the
-right. Counts differ by a thousand times, so a colour stands for a doubling: the
-darkest is none, and each brighter one is twice as many as the one before.
+Two pictures show them. The first has a line for each module.
 """
 
 
-# %% Pictures of statistics tags=["export"] module="inside.statistics"
+# %% Moments over training tags=["export"] module="inside.statistics"
 def plot_moments(stats: Statistics, names: Iterable[str] | None = None) -> Any:
     """Mean and deviation over training, a line for each name."""
     import matplotlib.pyplot as plt
@@ -525,6 +571,20 @@ def plot_moments(stats: Statistics, names: Iterable[str] | None = None) -> Any:
     return figure
 
 
+# %% alt="Mean and deviation of the outputs of the three linear layers over 160 batches. The deviations rise in the first forty batches and then level off; that of the last layer grows the most, from 0.1 to above 3. No line jumps." tags=["hide-input"]
+plot_moments(stats, ["0", "2", "4"])
+plt.show()
+
+# %% [markdown]
+r"""
+In the second each column is the histogram of one batch, seen from above, and
+time runs to the right. Counts differ by a thousand times, so a colour stands
+for a doubling: the darkest is none, and each brighter one is twice as many as
+the one before.
+"""
+
+
+# %% Histograms over training tags=["export"] module="inside.statistics"
 def draw_histograms(ax: Any, stats: Statistics, name: str) -> None:
     """The histograms of a name over training: a colour for each doubling."""
     reach, end = stats.reach, int(stats.series(name, "step")[-1]) + stats.every
@@ -552,23 +612,6 @@ def plot_histograms(
         ax.label_outer()
     return figure
 
-
-def plot_dead(stats: Statistics, names: Iterable[str] | None = None) -> Any:
-    """The share of units that give only zeros in a batch, over training."""
-    import matplotlib.pyplot as plt
-
-    figure, ax = plt.subplots(figsize=(6.4, 2.8))
-    for name in stats.kept if names is None else names:
-        share = (stats.series(name, "zeros") == 1).float().mean(1)
-        ax.plot(stats.series(name, "step"), share, label=name)
-    ax.set(xlabel="batch", ylabel="share of dead units", ylim=(-0.02, 1.02))
-    ax.legend()
-    return figure
-
-
-# %% alt="Mean and deviation of the outputs of the three linear layers over 160 batches. The deviations rise in the first forty batches and then level off; that of the last layer grows the most, from 0.1 to above 3. No line jumps." tags=["hide-input"]
-plot_moments(stats, ["0", "2", "4"])
-plt.show()
 
 # %% alt="Three images, one for each linear layer. Time runs to the right, the value upwards, and a brighter colour is a higher count. In each a thin bright band around zero widens smoothly in the first forty batches and then stays." tags=["hide-input"]
 plot_histograms(stats, ["0", "2", "4"])
@@ -620,6 +663,26 @@ dead = {
 assert dead["healthy"] < 0.1 < 0.5 < dead["lr 3"]
 dead
 
+# %% [markdown]
+r"""
+Over training, that share has a line for each module.
+"""
+
+
+# %% Dead units over training tags=["export"] module="inside.statistics"
+def plot_dead(stats: Statistics, names: Iterable[str] | None = None) -> Any:
+    """The share of units that give only zeros in a batch, over training."""
+    import matplotlib.pyplot as plt
+
+    figure, ax = plt.subplots(figsize=(6.4, 2.8))
+    for name in stats.kept if names is None else names:
+        share = (stats.series(name, "zeros") == 1).float().mean(1)
+        ax.plot(stats.series(name, "step"), share, label=name)
+    ax.set(xlabel="batch", ylabel="share of dead units", ylim=(-0.02, 1.02))
+    ax.legend()
+    return figure
+
+
 # %% alt="Share of dead units over training at a learning rate of 3: within ten batches nearly all units of both hidden layers give only zeros, and but for a few dips of one batch they stay so." tags=["hide-input"]
 plot_dead(ill["lr 3"], ["1", "3"])
 plt.show()
@@ -637,7 +700,7 @@ without a rule shows a question mark rather than a zero.
 """
 
 
-# %% Rules, and what a call shows tags=["export"] module="inside.summary"
+# %% Rules of cost tags=["export", "internal"] module="inside.summary"
 """What a model is made of: shapes, parameters, multiply-adds."""
 
 CostRule = Callable[[Any, Tensor], int]  # (module, output) -> multiply-adds
@@ -654,6 +717,25 @@ RULES: Mapping[type, CostRule] = {
 }
 
 
+def _cost(module: Module, output: Any, rules: Mapping) -> int | None:
+    """By the rule of the module's class or of its nearest base, if one has."""
+    for kind in type(module).__mro__:
+        if kind in rules:
+            return rules[kind](module, output)
+    return None if list(module.parameters(recurse=False)) else 0
+
+
+# %%
+hidden = model[0](x[:64])
+_cost(model[0], hidden, RULES), _cost(model[1], hidden, RULES)
+
+# %% [markdown]
+r"""
+A summary is a tuple of rows, one for each module.
+"""
+
+
+# %% Rows that print as a table tags=["export", "internal"] module="inside.summary"
 class Row(NamedTuple):
     """A module in a summary; None is unknown."""
 
@@ -664,78 +746,6 @@ class Row(NamedTuple):
     multiply_adds: int | None  # of all calls
 
 
-class _Observer:
-    """Notes the shape and the cost of each call of the modules it watches."""
-
-    def __init__(self, rules: Mapping[type, CostRule]):
-        self.rules = rules
-        self.shapes: dict[str, tuple[int, ...] | None] = {}
-        self.costs: dict[str, int | None] = {}
-
-    def note(self, name: str, module: Module, args: tuple, output: Any) -> None:
-        """A forward hook, after its first argument."""
-        known = isinstance(output, Tensor)
-        self.shapes[name] = tuple(output.shape) if known else None
-        kinds = [kind for kind in type(module).__mro__ if kind in self.rules]
-        own = any(True for _ in module.parameters(recurse=False))
-        if kinds:
-            cost = self.rules[kinds[0]](module, output)
-            self.costs[name] = self.costs.get(name, 0) + cost
-        else:
-            self.costs[name] = None if own else 0
-
-
-# %% [markdown]
-r"""
-The model is called in evaluation mode and without gradients, so that the call
-changes nothing, and afterwards each module is in the mode it was in.
-"""
-
-
-# %% The summary tags=["export"] module="inside.summary"
-@torch.no_grad()
-def summarize(
-    model: Module, *args: Any, rules: Mapping[type, CostRule] | None = None
-) -> "Summary":
-    """Call the model with `args`, in evaluation mode, and list its modules.
-
-    `rules` adds kinds of modules whose multiply-adds are known.
-    """
-    modules = dict(model.named_modules())
-    modes = {name: module.training for name, module in modules.items()}
-    observer = _Observer({**RULES, **(rules or {})})
-    hooks = (
-        module.register_forward_hook(partial(observer.note, name))
-        for name, module in modules.items()
-    )
-    try:
-        with Handles(hooks):
-            model.eval()
-            model(*args)
-    finally:
-        for name, module in modules.items():
-            module.training = modes[name]
-    seen: set[Tensor] = set()
-    return Summary(
-        Row(
-            name,
-            type(module).__name__,
-            observer.shapes.get(name),
-            _count_new(module, seen),
-            observer.costs.get(name, 0),
-        )
-        for name, module in modules.items()
-    )
-
-
-def _count_new(module: Module, seen: set[Tensor]) -> int:
-    """Elements of the parameters not seen before, which then are."""
-    new = set(module.parameters(recurse=False)) - seen
-    seen |= new
-    return sum(param.numel() for param in new)
-
-
-# %% As a table tags=["export"] module="inside.summary"
 class Summary(tuple[Row, ...]):
     """Rows that print as a table, indented as the modules are nested."""
 
@@ -749,6 +759,9 @@ class Summary(tuple[Row, ...]):
         """Of all calls whose rule is known: at least so many."""
         return sum(row.multiply_adds or 0 for row in self)
 
+
+# %% tags=["export", "internal"] module="inside.summary"
+class Summary(Summary):
     def __repr__(self) -> str:
         table = [("module", "output", "parameters", "multiply-adds")]
         table += [_cells(row) for row in self]
@@ -775,12 +788,73 @@ def _cells(row: Row) -> tuple[str, str, str, str]:
 
 
 # %%
-table = summarize(model, x[:64])
-table
+Summary([Row("0", "Linear", (64, 50), 39250, _cost(model[0], hidden, RULES))])
+
+# %% [markdown]
+r"""
+To fill it, the model is called in evaluation mode and without gradients, so
+that the call changes nothing, and afterwards each module is in the mode it was
+in.
+"""
+
+
+# %% The summary tags=["export"] module="inside.summary"
+@contextmanager
+def _evaluating(model: Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        with torch.no_grad():
+            model.eval()
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _count_new(module: Module, seen: set[Tensor]) -> int:
+    """Elements of the parameters not seen before, which then are."""
+    new = set(module.parameters(recurse=False)) - seen
+    seen |= new
+    return sum(param.numel() for param in new)
+
+
+# %% tags=["export"] module="inside.summary"
+def summarize(
+    model: Module, *args: Any, rules: Mapping[type, CostRule] | None = None
+) -> Summary:
+    """Call the model with `args`, in evaluation mode, and list its modules.
+
+    `rules` adds kinds of modules whose multiply-adds are known.
+    """
+    modules, known = dict(model.named_modules()), {**RULES, **(rules or {})}
+    shapes: dict[str, tuple[int, ...] | None] = {}
+    costs: dict[str, int | None] = dict.fromkeys(modules, 0)
+
+    def note(name: str, module: Module, args: tuple, output: Any) -> None:
+        known_shape = isinstance(output, Tensor)
+        shapes[name] = tuple(output.shape) if known_shape else None
+        cost, so_far = _cost(module, output, known), costs[name]
+        costs[name] = None if None in (cost, so_far) else so_far + cost
+
+    hooks = (
+        module.register_forward_hook(partial(note, name))
+        for name, module in modules.items()
+    )
+    with Handles(hooks), _evaluating(model):
+        model(*args)
+    kinds = {name: type(module).__name__ for name, module in modules.items()}
+    seen: set[Tensor] = set()
+    return Summary(
+        Row(n, kinds[n], shapes.get(n), _count_new(each, seen), costs[n])
+        for n, each in modules.items()
+    )
+
 
 # %%
+table = summarize(model, x[:64])
 assert table.n_params == 784 * 50 + 50 + 50 * 50 + 50 + 50 * 10 + 10
 assert table.multiply_adds == 64 * (784 * 50 + 50 * 50 + 50 * 10)
+table
 
 # %% [markdown]
 r"""
@@ -824,6 +898,16 @@ class Experiment:
         self.model = self.build()
         self.params = list(self.model.parameters())
 
+
+# %% [markdown]
+r"""
+Each thing that can go wrong is a method of its own. First those of the data and
+the model:
+"""
+
+
+# %%
+class Experiment(Experiment):
     def split(self, rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
         return rows[:n], rows[n:]
 
@@ -843,6 +927,12 @@ class Experiment:
             *(Linear(784, 50), ReLU(), Dropout()),
             *(Linear(50, 50), ReLU(), Linear(50, 10)),
         )
+
+
+# %% [markdown]
+r"""
+Then those of a step:
+"""
 
 
 # %%
@@ -866,6 +956,15 @@ class Experiment(Experiment):
                 if param.grad is not None:
                     param -= self.lr * param.grad
 
+
+# %% [markdown]
+r"""
+And the whole:
+"""
+
+
+# %%
+class Experiment(Experiment):
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
         self.model.eval()
@@ -879,7 +978,6 @@ class Experiment(Experiment):
         return right.float().mean().item()
 
 
-# %%
 Experiment(seed=0).fit()
 
 # %% [markdown]
@@ -887,29 +985,19 @@ r"""
 A check is a function that returns a sentence about what it found, with the
 numbers, or `None`. So it serves in a notebook, in a test and in a training
 script: `assert check_overlap(x, valid_x) is None`. They come in three groups:
-what is wrong with the data, with the model, and with a step of training.
+what is wrong with the data, with the model, and with a step of training. Beside
+each stands the bug that it is for, which is a few words away from the healthy
+run.
 
 ### The data
 
-What can be wrong with the data, and how it shows:
-
-* *Sorted batches.* Each batch should have about the class shares of the whole.
-  The {term}`chi-squared statistic` measures how far the counts are from that;
-  for shuffled data it is about as large as its degrees of freedom.
-* *Labels that do not belong to their inputs.* The mean image of each class,
-  from half of the examples, should classify the other half better than the
-  commonest class does. No network is needed, and none can help.
-* *Leaks.* If the statistics used to normalise saw the validation set, the
-  training inputs depend on it. So blank all validation rows but the first, and
-  see whether anything else moves. That finds every way of leaking, not just
-  this one.
-* *Validation by the training set.* Count the rows that occur in both.
-* *Another scale.* Means and deviations of the two sets should be near to each
-  other.
+*Sorted batches.* Each batch should have about the class shares of the whole.
+The {term}`chi-squared statistic` measures how far the counts are from that; for
+shuffled data it is about as large as its degrees of freedom.
 """
 
 
-# %% Is the data in order? tags=["export"] module="inside.data_checks"
+# %% Are the batches mixed? tags=["export"] module="inside.data_checks"
 """Checks of the data: a sentence about what is wrong, or None."""
 
 
@@ -931,6 +1019,24 @@ def check_shuffled(labels: Iterable[Tensor]) -> str | None:
     )
 
 
+# %%
+class SortedBatches(Experiment):
+    def order(self) -> Tensor:
+        return self.y.argsort()
+
+
+sick = SortedBatches(seed=0)
+check_shuffled(sick.y[rows] for rows in sick.order().split(64))
+
+# %% [markdown]
+r"""
+*Labels that do not belong to their inputs.* The mean image of each class, from
+half of the examples, should classify the other half better than the commonest
+class does. No network is needed, and none can help.
+"""
+
+
+# %% Do labels belong to inputs? tags=["export"] module="inside.data_checks"
 def check_labels(input: Tensor, target: Tensor) -> str | None:
     """Do inputs (n, ...) tell anything of their labels (n,)?
 
@@ -954,11 +1060,30 @@ def check_labels(input: Tensor, target: Tensor) -> str | None:
     )
 
 
+# %%
+class ShuffledLabels(Experiment):
+    def label(self, y: Tensor) -> Tensor:
+        return y[torch.randperm(len(y), generator=self.rng)]
+
+
+sick = ShuffledLabels(seed=0)
+check_labels(sick.x, sick.y)
+
+# %% [markdown]
+r"""
+*Leaks.* If the statistics used to normalise saw the validation set, the
+training inputs depend on it. So blank all validation rows but the first, and
+see whether anything else moves. That finds every way of leaking, not just this
+one.
+"""
+
+
 # %% Is validation kept apart? tags=["export"] module="inside.data_checks"
-_Prepare = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-
-
-def check_leak(prepare: _Prepare, train: Tensor, valid: Tensor) -> str | None:
+def check_leak(
+    prepare: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    train: Tensor,
+    valid: Tensor,
+) -> str | None:
     """Does `prepare(train, valid)` let anything see the validation rows?
 
     Blanks all of them but the first: nothing else may change.
@@ -976,6 +1101,26 @@ def check_leak(prepare: _Prepare, train: Tensor, valid: Tensor) -> str | None:
     )
 
 
+# %%
+class LeakedStatistics(Experiment):
+    def prepare(self, x: Tensor, valid_x: Tensor) -> tuple[Tensor, Tensor]:
+        both = torch.cat([x, valid_x])
+        mean, std = both.mean(), both.std()
+        return (x - mean) / std, (valid_x - mean) / std
+
+
+sick = LeakedStatistics(seed=0)
+check_leak(sick.prepare, *sick.raw())
+
+# %% [markdown]
+r"""
+*Validation by the training set.* Count the rows that occur in both. And
+*another scale*: means and deviations of the two sets should be near to each
+other.
+"""
+
+
+# %% Are the two sets alike, and not the same? tags=["export"] module="inside.data_checks"
 def check_overlap(
     train: Tensor, valid: Tensor, allowed: float = 0.01
 ) -> str | None:
@@ -1000,30 +1145,7 @@ def check_scale(train: Tensor, valid: Tensor) -> str | None:
     )
 
 
-# %% [markdown]
-r"""
-The bugs they are for. Each is a few words away from the healthy run.
-"""
-
-
 # %%
-class SortedBatches(Experiment):
-    def order(self) -> Tensor:
-        return self.y.argsort()
-
-
-class ShuffledLabels(Experiment):
-    def label(self, y: Tensor) -> Tensor:
-        return y[torch.randperm(len(y), generator=self.rng)]
-
-
-class LeakedStatistics(Experiment):
-    def prepare(self, x: Tensor, valid_x: Tensor) -> tuple[Tensor, Tensor]:
-        both = torch.cat([x, valid_x])
-        mean, std = both.mean(), both.std()
-        return (x - mean) / std, (valid_x - mean) / std
-
-
 class ValidatedOnTraining(Experiment):
     def split(self, rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
         return rows[:n], rows[:1000]
@@ -1034,38 +1156,31 @@ class ForgottenNormalisation(Experiment):
         return (x - x.mean()) / x.std(), valid_x / 255
 
 
-# %%
-sick = LeakedStatistics(seed=0)
-check_leak(sick.prepare, *sick.raw())
+same, scaled = ValidatedOnTraining(seed=0), ForgottenNormalisation(seed=0)
+assert check_scale(same.x, same.valid_x) is None
+assert check_overlap(scaled.x, scaled.valid_x) is None
+check_overlap(same.x, same.valid_x), check_scale(scaled.x, scaled.valid_x)
 
 # %% [markdown]
 r"""
 ### The model
 
-* *Rows that depend on each other.* The answer for an example may not depend on
-  who else is in the batch, nor may its shape. So ask for one alone and compare.
-  That finds `squeeze()` without an axis, which at batch size 1 takes the batch
-  away too.
-* *Evaluation in training mode.* Asked twice, the model answers twice the same.
-* *Weights of the wrong size.* How far a module's outputs differ from row to row
-  is between 0.02 and 10. (The deviation of all its numbers would not do: units
-  differ by their biases, though each may say the same to every row.)
-* *A forgotten nonlinearity.* The output of one linear layer is the input of the
-  next: two matrices are one matrix.
-* *Softmax twice.* The scores that go into the loss are probabilities already.
-* *The wrong axis.* The mean loss of a batch is the mean of the losses of its
-  rows, each taken alone.
+*Rows that depend on each other.* The answer for an example may not depend on
+who else is in the batch, nor may its shape. So ask for one alone and compare.
+That finds `squeeze()` without an axis, which at batch size 1 takes the batch
+away too. *Evaluation in training mode.* Asked twice, the model answers twice
+the same.
 """
 
 
-# %% What does the model answer? tags=["export"] module="inside.model_checks"
+# %% Is an answer always the same? tags=["export"] module="inside.model_checks"
 """Checks of a model and its loss: a sentence about what is wrong, or None."""
-
-_Predict = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def check_rows(predict: _Predict, input: Tensor) -> str | None:
+def check_rows(
+    predict: Callable[[Tensor], Tensor], input: Tensor
+) -> str | None:
     """Is the answer for a row the same when it comes alone?"""
     together, alone = predict(input)[:1], predict(input[:1])
     if together.shape != alone.shape:
@@ -1078,7 +1193,9 @@ def check_rows(predict: _Predict, input: Tensor) -> str | None:
 
 
 @torch.no_grad()
-def check_repeats(predict: _Predict, input: Tensor) -> str | None:
+def check_repeats(
+    predict: Callable[[Tensor], Tensor], input: Tensor
+) -> str | None:
     """Is the answer the same when asked twice?"""
     gap = (predict(input) - predict(input)).abs().max().item()
     if gap == 0:
@@ -1089,33 +1206,34 @@ def check_repeats(predict: _Predict, input: Tensor) -> str | None:
     )
 
 
-def check_scores(output: Tensor) -> str | None:
-    """Are scores for a cross-entropy (n, k) not yet probabilities?"""
-    sums = output.sum(-1)
-    if (output < 0).any() or ((sums - 1).abs() > 1e-3).any():
-        return None
-    return (
-        "the scores are positive and each row sums to 1: cross-entropy "
-        "applies softmax itself"
-    )
+# %%
+class SqueezedOutput(Experiment):
+    def build(self) -> Module:
+        class Squeeze(Module):
+            def forward(self, input: Tensor) -> Tensor:
+                return input.squeeze()
+
+        return Sequential(*super().build(), Squeeze())
 
 
-def check_loss(
-    loss: Callable[[Tensor, Tensor], Tensor], output: Tensor, target: Tensor
-) -> str | None:
-    """Is the mean loss of a batch the mean of its rows' losses?
-
-    Not so for a loss that sums, or that weighs the classes.
-    """
-    rows = zip(output.split(1), target.split(1), strict=True)
-    apart = sum(loss(o, t).item() for o, t in rows) / len(output)
-    together = loss(output, target).item()
-    if abs(together - apart) <= 1e-3 * abs(apart) + 1e-6:
-        return None
-    return f"the batch's loss is {together:.4g}, its rows' mean is {apart:.4g}"
+class EvaluatedInTraining(Experiment):
+    def predict(self, x: Tensor) -> Tensor:
+        return self.model.train()(x).detach()
 
 
-# %% What happens within? tags=["export"] module="inside.model_checks"
+squeezed, noisy = SqueezedOutput(seed=0), EvaluatedInTraining(seed=0)
+few = noisy.valid_x[:8]
+check_rows(squeezed.predict, few), check_repeats(noisy.predict, few)
+
+# %% [markdown]
+r"""
+*Weights of the wrong size.* How far a module's outputs differ from row to row
+is between 0.02 and 10. (The deviation of all its numbers would not do: units
+differ by their biases, though each may say the same to every row.)
+"""
+
+
+# %% How far do rows differ within? tags=["export"] module="inside.model_checks"
 @torch.no_grad()
 def check_activations(
     model: Module, input: Tensor, low: float = 0.02, high: float = 10.0
@@ -1137,6 +1255,23 @@ def _std(output: Tensor) -> float:
     return output.float().var(0, correction=0).mean().sqrt().item()
 
 
+# %%
+class UnitVariance(Experiment):
+    def build(self) -> Module:
+        return unit_variance(super().build())
+
+
+sick = UnitVariance(seed=0)
+check_activations(sick.model, sick.x[:64])
+
+# %% [markdown]
+r"""
+*A forgotten nonlinearity.* The output of one linear layer is the input of the
+next: two matrices are one matrix.
+"""
+
+
+# %% Is there something between linear layers? tags=["export"] module="inside.model_checks"
 @torch.no_grad()
 def check_nonlinear(model: Module, input: Tensor) -> str | None:
     """Is there something between any two linear layers?"""
@@ -1164,38 +1299,52 @@ def check_nonlinear(model: Module, input: Tensor) -> str | None:
     return f"nothing lies between {', '.join(found)}" if found else None
 
 
-# %% [markdown]
-r"""
-And the bugs:
-"""
-
-
 # %%
-class SqueezedOutput(Experiment):
-    def build(self) -> Module:
-        class Squeeze(Module):
-            def forward(self, input: Tensor) -> Tensor:
-                return input.squeeze()
-
-        return Sequential(*super().build(), Squeeze())
-
-
-class EvaluatedInTraining(Experiment):
-    def predict(self, x: Tensor) -> Tensor:
-        return self.model.train()(x).detach()
-
-
-class UnitVariance(Experiment):
-    def build(self) -> Module:
-        return unit_variance(super().build())
-
-
 class MissingReLU(Experiment):
     def build(self) -> Module:
         layers = list(super().build())
         return Sequential(*layers[:4], layers[5])
 
 
+sick = MissingReLU(seed=0)
+check_nonlinear(sick.model, sick.x[:8])
+
+# %% [markdown]
+r"""
+*Softmax twice.* The scores that go into the loss are probabilities already.
+*The wrong axis.* The mean loss of a batch is the mean of the losses of its
+rows, each taken alone.
+"""
+
+
+# %% Does the loss get what it wants? tags=["export"] module="inside.model_checks"
+def check_scores(output: Tensor) -> str | None:
+    """Are scores for a cross-entropy (n, k) not yet probabilities?"""
+    sums = output.sum(-1)
+    if (output < 0).any() or ((sums - 1).abs() > 1e-3).any():
+        return None
+    return (
+        "the scores are positive and each row sums to 1: cross-entropy "
+        "applies softmax itself"
+    )
+
+
+def check_loss(
+    loss: Callable[[Tensor, Tensor], Tensor], output: Tensor, target: Tensor
+) -> str | None:
+    """Is the mean loss of a batch the mean of its rows' losses?
+
+    Not so for a loss that sums, or that weighs the classes.
+    """
+    rows = zip(output.split(1), target.split(1), strict=True)
+    apart = sum(loss(o, t).item() for o, t in rows) / len(output)
+    together = loss(output, target).item()
+    if abs(together - apart) <= 1e-3 * abs(apart) + 1e-6:
+        return None
+    return f"the batch's loss is {together:.4g}, its rows' mean is {apart:.4g}"
+
+
+# %%
 class SoftmaxTwice(Experiment):
     def build(self) -> Module:
         class Softmax(Module):
@@ -1211,27 +1360,21 @@ class WrongAxis(Experiment):
         return -shares[range(len(target)), target].mean()
 
 
-# %%
-sick = MissingReLU(seed=0)
-check_nonlinear(sick.model, sick.x[:8])
+twice, wrong = SoftmaxTwice(seed=0), WrongAxis(seed=0)
+few, labels = wrong.x[:64], wrong.y[:64]
+check_scores(twice.model(few)), check_loss(wrong.loss, wrong.model(few), labels)
 
 # %% [markdown]
 r"""
 ### The step
 
-* *Gradients left over.* Put the weights back and take the same step again: the
-  gradient should be the same. If nobody cleared the first, it has doubled.
-* *Parameters nobody trains.* The graph of the loss ends in the tensors that
-  want a gradient. Each of them should be among those that the optimiser was
-  given. A layer in a plain list is not.
-* *Parameters nothing reaches.* The other way round: after a backward pass, each
-  has a gradient that is not all zeros. Behind a `detach` none has one.
-* *The learning rate.* The length of a step should be small against the length
-  of the weights, and not nothing: between 0.0001 and 0.1 of it.
+*Parameters nobody trains.* The graph of the loss ends in the tensors that want
+a gradient. Each of them should be among those that the optimiser was given. A
+layer in a plain list is not.
 """
 
 
-# %% Does the gradient get everywhere? tags=["export"] module="inside.step_checks"
+# %% Is everything trained? tags=["export"] module="inside.step_checks"
 """Checks of a training step: a sentence about what is wrong, or None."""
 
 
@@ -1260,6 +1403,34 @@ def check_parameters(loss: Tensor, parameters: Iterable[Tensor]) -> str | None:
     return f"{share} tensors that want a gradient are not trained: {shapes}"
 
 
+# %%
+class LayerInList(Experiment):
+    def build(self) -> Module:
+        class Listed(Module):
+            def __init__(self):
+                self.layers = [Linear(784, 50), Dropout(), Linear(50, 50)]
+                self.last = Linear(50, 10)
+
+            def forward(self, input: Tensor) -> Tensor:
+                first, drop, second = self.layers
+                hidden = drop(first(input).relu())
+                return self.last(second(hidden).relu())
+
+        return Listed()
+
+
+sick = LayerInList(seed=0)
+loss = sick.loss(sick.model(sick.x[:8]), sick.y[:8])
+check_parameters(loss, sick.params)
+
+# %% [markdown]
+r"""
+*Parameters nothing reaches.* The other way round: after a backward pass, each
+has a gradient that is not all zeros. Behind a `detach` none has one.
+"""
+
+
+# %% Does the gradient get everywhere? tags=["export"] module="inside.step_checks"
 def check_gradients(named: Iterable[tuple[str, Tensor]]) -> str | None:
     """After a backward pass, has each parameter a gradient, not all zero?"""
     missed = [
@@ -1270,7 +1441,29 @@ def check_gradients(named: Iterable[tuple[str, Tensor]]) -> str | None:
     return f"no gradient reaches {', '.join(missed)}" if missed else None
 
 
-# %% Does a step do what it should? tags=["export"] module="inside.step_checks"
+# %%
+class Detached(Experiment):
+    def build(self) -> Module:
+        class Detach(Module):
+            def forward(self, input: Tensor) -> Tensor:
+                return input.detach()
+
+        layers = list(super().build())
+        return Sequential(*layers[:3], Detach(), *layers[3:])
+
+
+sick = Detached(seed=0)
+sick.step(torch.arange(64))
+check_gradients(sick.model.named_parameters())
+
+# %% [markdown]
+r"""
+*Gradients left over.* Put the weights back and take the same step again: the
+gradient should be the same. If nobody cleared the first, it has doubled.
+"""
+
+
+# %% Is the gradient cleared? tags=["export"] module="inside.step_checks"
 def check_fresh(model: Module, step: Callable[[], Any]) -> str | None:
     """Does the same step from the same weights find the same gradient?
 
@@ -1301,6 +1494,23 @@ def _gradient(model: Module, step: Callable[[], Any]) -> Tensor:
     return torch.cat([torch.zeros(1)] + [g.flatten().cpu() for g in grads])
 
 
+# %%
+class ForgottenZeroGrad(Experiment):
+    def clear(self) -> None:
+        pass
+
+
+sick = ForgottenZeroGrad(seed=0)
+check_fresh(sick.model, partial(sick.step, torch.arange(64)))
+
+# %% [markdown]
+r"""
+*The learning rate.* The length of a step should be small against the length of
+the weights, and not nothing: between 0.0001 and 0.1 of it.
+"""
+
+
+# %% How long is a step? tags=["export"] module="inside.step_checks"
 def check_step_size(
     model: Module,
     step: Callable[[], Any],
@@ -1322,51 +1532,13 @@ def check_step_size(
     return f"a step moves the weights by {ratio:.2g} of their length"
 
 
-# %% [markdown]
-r"""
-Four bugs:
-"""
-
-
 # %%
-class ForgottenZeroGrad(Experiment):
-    def clear(self) -> None:
-        pass
-
-
-class LayerInList(Experiment):
-    def build(self) -> Module:
-        class Listed(Module):
-            def __init__(self):
-                self.layers = [Linear(784, 50), Dropout(), Linear(50, 50)]
-                self.last = Linear(50, 10)
-
-            def forward(self, input: Tensor) -> Tensor:
-                first, drop, second = self.layers
-                hidden = drop(first(input).relu())
-                return self.last(second(hidden).relu())
-
-        return Listed()
-
-
-class Detached(Experiment):
-    def build(self) -> Module:
-        class Detach(Module):
-            def forward(self, input: Tensor) -> Tensor:
-                return input.detach()
-
-        layers = list(super().build())
-        return Sequential(*layers[:3], Detach(), *layers[3:])
-
-
 class TooFast(Experiment):
     lr = 10.0
 
 
-# %%
-sick = LayerInList(seed=0)
-loss = sick.loss(sick.model(sick.x[:8]), sick.y[:8])
-check_parameters(loss, sick.params)
+sick = TooFast(seed=0)
+check_step_size(sick.model, partial(sick.step, torch.arange(64)))
 
 # %% [markdown]
 r"""
@@ -1406,6 +1578,11 @@ def examine(run: Experiment) -> dict[str, str | None]:
     return found | {"step size": check_step_size(run.model, step)}
 
 
+# %% [markdown]
+r"""
+Each bug names the check that is to find it.
+"""
+
 # %%
 aims = {
     SortedBatches: "shuffled",
@@ -1435,6 +1612,11 @@ for kind in [Experiment, *aims]:
     }
     sentences[kind] = found[0].get(aims.get(kind))
     scores[kind] = torch.tensor([run.fit() for run in runs])
+
+# %% [markdown]
+r"""
+And so it does, one question for each bug, check and seed:
+"""
 
 # %%
 assert set(fired[Experiment].values()) == {0}
@@ -1509,9 +1691,6 @@ happens, and that is the promise a hook needs.
 # %% Watching a fit tags=["export"] module="inside.watch"
 """Statistics of a model's activations or gradients while it is trained."""
 
-_See = Callable[[str, Tensor], Any]
-_Watcher = Callable[[Mapping[str, Module], _See], Handles]
-
 
 class Watch(Callback):
     """Keeps `statistics` of the training batches of every fit.
@@ -1523,12 +1702,15 @@ class Watch(Callback):
     def __init__(
         self,
         statistics: Statistics,
-        watch: _Watcher = watch_outputs,
+        watch: Callable[..., Handles] = watch_outputs,
         modules: Mapping[str, Module] | None = None,
     ):
         self.statistics, self.watch, self.modules = statistics, watch, modules
         self.handles = Handles(())
 
+
+# %% tags=["export"] module="inside.watch"
+class Watch(Watch):
     def before_fit(self, run: Run) -> None:
         """Put the hooks on."""
 
@@ -1546,6 +1728,11 @@ class Watch(Callback):
 
     after_cancel_fit = after_fit
 
+
+# %% [markdown]
+r"""
+This time it watches the gradients.
+"""
 
 # %% In use loans="torch.optim.SGD" repaid="3_training/6_optim"
 from torch.optim import SGD
@@ -1673,22 +1860,20 @@ batch, before any training, was enough to see it. Part 4 makes a method of it.
 
 ## What we built
 
-* `Handles`, `watch_outputs`, `leaf_modules` (`training.hooks`): hooks on many
+* `Handles`, `leaf_modules`, `watch_outputs` (`inside.hooks`): hooks on many
   modules that come off together.
 * `register_full_backward_hook`, `register_full_backward_pre_hook`,
-  `watch_gradients` (`training.backward_hooks`): hooks on gradients, out of the
-  identity.
+  `watch_gradients` (`inside.hooks`): hooks on gradients, out of the identity.
 * `Statistics`, `plot_moments`, `plot_histograms`, `draw_histograms`,
-  `plot_dead` (`training.statistics`): what is kept of activations and
-  gradients, and its pictures; `Watch` (`training.watch`), the callback that
-  keeps it.
-* `summarize` (`training.summary`): shapes, parameters and multiply-adds.
+  `plot_dead` (`inside.statistics`): what is kept of activations and gradients,
+  and its pictures; `Watch` (`inside.watch`), the callback that keeps it.
+* `summarize` (`inside.summary`): shapes, parameters and multiply-adds.
 * `check_shuffled`, `check_labels`, `check_leak`, `check_overlap`,
-  `check_scale` (`training.data_checks`): what is wrong with the data.
+  `check_scale` (`inside.data_checks`): what is wrong with the data.
 * `check_rows`, `check_repeats`, `check_activations`, `check_nonlinear`,
-  `check_scores`, `check_loss` (`training.model_checks`): with the model.
+  `check_scores`, `check_loss` (`inside.model_checks`): with the model.
 * `check_parameters`, `check_gradients`, `check_fresh`, `check_step_size`
-  (`training.step_checks`): with a step.
+  (`inside.step_checks`): with a step.
 
 ## Questions
 

@@ -8,3 +8,5 @@ from groundup import manual as manual
 from groundup import nn as nn
 from groundup import optim as optim
 from groundup import training as training
+
+__version__ = "0.2.0"

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from groundup import nn
-from groundup.inside.backward_hooks import watch_gradients
+from groundup.inside.hooks import watch_gradients
 from groundup.inside.statistics import Statistics
 from groundup.inside.watch import Watch
 from groundup.training.callback import Callback

@@ -83,6 +83,12 @@ def test_combine_refuses_shares_that_are_none(shares, n):
         schedule.combine(shares, [schedule.constant(1)] * n)
 
 
+def test_a_swing_goes_to_its_peak_in_its_share_and_then_to_its_end():
+    swing = schedule.swing(0.95, 0.85, 0.9, share=0.25)
+    assert [swing(p) for p in (0, 0.25, 1)] == pytest.approx([0.95, 0.85, 0.9])
+    assert swing(0.125) == pytest.approx(0.9)
+
+
 @pytest.mark.parametrize("total", [10, 37, 200])
 def test_one_cycle_is_torchs_where_the_peak_is_a_step(total):
     """Torch's peak lies at pct_start * total - 1, ours at pct_start."""

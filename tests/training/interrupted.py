@@ -1,12 +1,11 @@
-"""A training run that kills its own process: `interrupted.py FOLDER POINT N`.
+"""A training run that kills its own process.
 
-The test that starts it goes on with `run` in its own process.
+A test starts `run_killed` in another process and goes on with `run` in its own.
 """
 
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -146,8 +145,9 @@ def kill_at_call(name: str, n: int, before: Callable = lambda: None) -> None:
     setattr(os, name, function)
 
 
-if __name__ == "__main__":
-    folder, point, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def run_killed(folder, point: str, n: int) -> None:
+    """Until the n-th time of an event, a function of `os` or a signal."""
+    torch.set_num_threads(1)
     more, every = [], 2
     if point in ("fsync", "replace"):
         kill_at_call(point, n)

@@ -1,76 +1,18 @@
-"""Tests of groundup.training.schedule: rates in a run, and the finder."""
-
-import copy
-import math
+"""Tests of groundup.training.annealing: hyperparameters in a run."""
 
 import pytest
-import torch
-from torch.optim import SGD, Adam
+from torch.optim import Adam
 
-from groundup.data.tensor_loader import TensorLoader
-from groundup.nn.linear import Linear
-from groundup.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 from groundup.optim.schedule import constant, cosine, ramp
-from groundup.training.annealing import (
-    Anneal,
-    LRFinder,
-    OneCycle,
-    Scheduler,
-    find_lr,
-)
+from groundup.training.annealing import Anneal
 from groundup.training.callback import Callback, CancelFit
-from groundup.training.checkpoint import Checkpoint
-from groundup.training.learner import Learner
-from groundup.training.recorder import Recorder
-
-N_BATCHES = 5
-
-
-def loader(size: int = 4) -> TensorLoader:
-    generator = torch.Generator().manual_seed(3)
-    x = torch.randn(N_BATCHES * size, 6, generator=generator)
-    y = torch.randint(3, (N_BATCHES * size,), generator=generator)
-    shuffler = torch.Generator().manual_seed(4)
-    return TensorLoader(x, y, batch_size=size, shuffle=True, generator=shuffler)
-
-
-def momentum_sgd(params, lr):
-    return SGD(params, lr, momentum=0.9)
-
-
-def two_groups(params, lr):
-    weight, bias = params
-    groups = [{"params": [weight], "lr": lr}, {"params": [bias], "lr": lr / 10}]
-    return SGD(groups, lr=lr)
-
-
-def learner(*callbacks, optim=momentum_sgd, valid=None, lr=0.1) -> Learner:
-    torch.manual_seed(0)
-    return Learner(
-        Linear(6, 3),
-        loader(),
-        valid,
-        optim=optim,
-        lr=lr,
-        defaults=[Recorder(), *callbacks],
-    )
-
-
-class Watch(Callback):
-    """Writes down what each step used."""
-
-    order = 50
-
-    def __init__(self):
-        self.seen = []
-
-    def before_step(self, run):
-        self.seen.append(
-            [dict(g, params=0) for g in run.optimizer.param_groups]
-        )
-
-    def of(self, name, group=0):
-        return [groups[group][name] for groups in self.seen]
+from tests.training.small_run import (
+    Watch,
+    assert_resumes_exactly,
+    learner,
+    momentum_sgd,
+    two_groups,
+)
 
 
 def test_a_schedule_runs_from_the_first_batch_to_the_last():
@@ -124,7 +66,7 @@ def test_what_does_not_fit_the_optimizer_is_refused(schedules, error):
 @pytest.mark.parametrize("optim", [momentum_sgd, Adam])
 def test_one_cycle_moves_the_momentum_against_the_rate(optim):
     watch = Watch()
-    learn = learner(OneCycle(0.5, pct_start=0.5), watch, optim=optim)
+    learn = learner(Anneal.one_cycle(0.5, pct_start=0.5), watch, optim=optim)
     learn.fit(3)
     lrs = watch.of("lr")
     key = "betas" if optim is Adam else "momentum"
@@ -137,180 +79,23 @@ def test_one_cycle_moves_the_momentum_against_the_rate(optim):
 
 def test_one_cycle_gives_groups_their_peaks_and_may_leave_the_momentum():
     watch = Watch()
-    cycle = OneCycle([0.5, 0.05], momentum=None)
+    cycle = Anneal.one_cycle([0.5, 0.05], momentum=None)
     learner(cycle, watch, optim=two_groups).fit(2)
     ratios = [a / b for a, b in zip(watch.of("lr"), watch.of("lr", 1))]
     assert ratios == pytest.approx([10] * 10)
     assert watch.of("momentum") == [0] * 10
 
 
-@pytest.mark.parametrize("package", ["ours", "theirs"])
-def test_a_scheduler_steps_after_epochs_or_batches(package):
-    kind = StepLR if package == "ours" else torch.optim.lr_scheduler.StepLR
-    for each, expected in (
-        ("epoch", [0.1] * 10 + [0.01] * 5),
-        ("batch", [0.1] * 2 + [0.01] * 2 + [0.001]),
-    ):
-        watch = Watch()
-        callback = Scheduler(lambda opt: kind(opt, 2), each)
-        learner(callback, watch).fit(3)
-        assert watch.of("lr")[: len(expected)] == pytest.approx(expected)
-
-
-def test_a_plateau_steps_by_a_result():
-    watch = Watch()
-    callback = Scheduler(
-        lambda opt: ReduceLROnPlateau(opt, "max", patience=0), metric="loss"
-    )
-    learn = learner(callback, watch, valid=loader())
-    learn.fit(4)
-    assert watch.of("lr")[-1] < 0.1  # the loss falls, and max was asked for
-
-
-def test_a_scheduler_by_neither_is_refused():
-    with pytest.raises(ValueError, match="'step'"):
-        Scheduler(StepLR, "step")
-
-
-class Crash(Callback):
-    order = 200
-
-    def after_batch(self, run):
-        if run.training and run.step == 7:
-            raise RuntimeError("power failure")
-
-
 @pytest.mark.parametrize(
     "make",
     [
         lambda: Anneal(lr=cosine(0.3, 0.0)),
-        lambda: OneCycle(0.3),
-        lambda: Scheduler(lambda opt: StepLR(opt, 2, 0.5), "batch"),
-        lambda: Scheduler(lambda opt: StepLR(opt, 1, 0.5)),
+        lambda: Anneal.one_cycle(0.3),
     ],
-    ids=["anneal", "one cycle", "each batch", "each epoch"],
+    ids=["anneal", "one cycle"],
 )
 def test_a_resumed_run_ends_bit_for_bit(make, tmp_path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    through = learner(make(), Checkpoint(whole, every=2))
-    through.fit(3)
-    killed = learner(make(), Checkpoint(parts, every=2), Crash())
-    with pytest.raises(RuntimeError, match="power"):
-        killed.fit(3)
-    resumed = learner(make(), Checkpoint(parts, every=2))
-    resumed.fit(3)
-    for one, other in zip(
-        resumed.model.parameters(), through.model.parameters(), strict=True
-    ):
-        assert torch.equal(one, other)
-    assert resumed[Recorder].lrs == through[Recorder].lrs
-
-
-def everything(learn: Learner) -> dict:
-    """What the finder must leave as it was."""
-    return copy.deepcopy(
-        {
-            "model": learn.model.state_dict(),
-            "optimizer": learn.optimizer.state_dict(),
-            "recorder": learn.callbacks[0].state_dict(),
-            "torch": torch.get_rng_state(),
-            "loader": learn.train.generator.get_state(),
-            "counters": [learn.epoch, learn.step, learn.fits],
-            "results": dict(learn.results),
-        }
-    )
-
-
-def assert_unchanged(before: dict, after: dict) -> None:
-    torch.testing.assert_close(after, before, rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("optim", [momentum_sgd, Adam, two_groups])
-@pytest.mark.parametrize("trained", [0, 2])
-@pytest.mark.parametrize("end", [0.5, 1e9])
-def test_the_finder_leaves_no_trace(optim, trained, end):
-    learn = learner(optim=optim, valid=loader())
-    if trained:
-        learn.fit(trained)
-    before = everything(learn)
-    finder = find_lr(learn, start=1e-4, end=end, n_steps=23)
-    assert_unchanged(before, everything(learn))
-    assert 0 < len(finder.losses) <= 23
-    judge = learner(optim=optim, valid=loader())
-    if trained:
-        judge.fit(trained)
-    for each in (learn, judge):
-        each.fit(2)
-    assert_unchanged(everything(judge), everything(learn))
-
-
-def test_the_finder_leaves_no_trace_when_it_fails():
-    class Fail(Callback):
-        def before_step(self, run):
-            if run.step == 3:
-                raise RuntimeError("as asked")
-
-    learn = learner(Fail())
-    before, callbacks = everything(learn), learn.callbacks
-    with pytest.raises(RuntimeError, match="as asked"):
-        find_lr(learn)
-    assert_unchanged(before, everything(learn))
-    assert learn.callbacks is callbacks
-
-
-def test_the_finder_sweeps_in_equal_ratios_and_keeps_those_of_groups():
-    watch = Watch()
-    finder = LRFinder(start=1e-3, end=1e-1, n_steps=5)
-    learner(watch, optim=two_groups).fit(3, [finder])
-    assert finder.lrs == pytest.approx([10 ** (i / 2 - 3) for i in range(5)])
-    assert watch.of("lr") == pytest.approx(finder.lrs[:4])  # the last: no step
-    assert watch.of("lr", 1) == pytest.approx([x / 10 for x in finder.lrs[:4]])
-
-
-def sweep(losses: list[float], **options) -> LRFinder:
-    """A finder that has seen these losses."""
-    values = iter(losses)
-
-    class Given(Callback):
-        order = -200
-
-        def after_loss(self, run):
-            run.loss = run.loss * 0 + next(values)
-
-    options = {"smoothing": 0.0, "n_steps": len(losses)} | options
-    return find_lr(learner(Given()), **options)
-
-
-def test_the_finder_stops_above_four_times_the_lowest_loss():
-    finder = sweep([2.0, 1.0, 3.9, 4.1, 1.0, 1.0])
-    assert finder.losses == pytest.approx([2.0, 1.0, 3.9, 4.1])
-
-
-@pytest.mark.parametrize("bad", [math.inf, math.nan])
-def test_the_finder_stops_at_a_loss_that_is_not_finite(bad):
-    finder = sweep([2.0, 1.0, bad, 1.0])
-    assert finder.losses == [2.0, 1.0] and len(finder.lrs) == 2
-
-
-def test_the_suggestion_is_a_tenth_of_the_rate_at_the_lowest_loss():
-    finder = sweep([2.0, 1.5, 1.0, 1.5, 2.0], start=1e-4, end=1.0)
-    assert finder.suggestion == pytest.approx(1e-2 / 10)
-    assert finder.plot().get_xscale() == "log"
-
-
-def test_the_average_is_corrected_for_its_start():
-    finder = sweep([3.0] * 8, smoothing=0.9)
-    assert finder.losses == pytest.approx([3.0] * 8)
-
-
-def test_without_a_sweep_there_is_no_suggestion():
-    with pytest.raises(ValueError, match="no sweep"):
-        _ = LRFinder().suggestion
-
-
-def test_the_finder_writes_no_checkpoints(tmp_path):
-    find_lr(learner(Checkpoint(tmp_path / "run", every=1)), n_steps=7)
-    assert not (tmp_path / "run").exists()
+    assert_resumes_exactly(make, tmp_path)
 
 
 def test_a_run_stopped_early_has_its_values_back():
@@ -318,7 +103,7 @@ def test_a_run_stopped_early_has_its_values_back():
         def after_step(self, run):
             raise CancelFit
 
-    learn = learner(OneCycle(0.3), Stop())
+    learn = learner(Anneal.one_cycle(0.3), Stop())
     learn.fit(2)
     group = learn.optimizer.param_groups[0]
     assert (group["lr"], group["momentum"]) == (0.1, 0.9)

@@ -1,7 +1,7 @@
 import pytest
 
-from groundup.training import EVENTS, Callback, Recorder
-from groundup.training.callback import Run
+from groundup.training import Callback, Recorder, Run
+from groundup.training.callback import EVENTS
 
 
 def test_a_method_that_is_no_event_is_refused():

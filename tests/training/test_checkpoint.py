@@ -1,7 +1,7 @@
 import errno
+import functools
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,17 +22,37 @@ import interrupted
 from interrupted import At, final, run
 
 
-def run_killed(folder, point: str, n: int) -> int:
-    script = interrupted.__file__
-    command = [sys.executable, script, str(folder), point, str(n)]
-    return subprocess.run(command, timeout=200).returncode
+def run_killed(forks, folder, point: str, n: int) -> int:
+    process = forks.Process(
+        target=interrupted.run_killed, args=(folder, point, n)
+    )
+    process.start()
+    process.join(200)
+    return process.exitcode
+
+
+@pytest.fixture(autouse=True)
+def unsynced(monkeypatch):
+    """Only a power failure would tell; test_saving and the killed ones sync."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> bytes:
-    folder = tmp_path_factory.mktemp("whole")
-    run(folder)
-    return final(folder)
+def whole_of(tmp_path_factory):
+    """The end of an uninterrupted run, by its kind of loader."""
+
+    @functools.cache
+    def end(kind: str) -> bytes:
+        folder = tmp_path_factory.mktemp("whole")
+        run(folder, kind=kind)
+        return final(folder)
+
+    return end
+
+
+@pytest.fixture
+def whole(whole_of) -> bytes:
+    return whole_of("tensors")
 
 
 @pytest.mark.parametrize(
@@ -48,9 +68,9 @@ def whole(tmp_path_factory) -> bytes:
     ],
 )
 def test_a_killed_run_ends_where_the_uninterrupted_one_does(
-    tmp_path, whole, point, n
+    tmp_path, whole, forks, point, n
 ):
-    assert run_killed(tmp_path, point, n) == -signal.SIGKILL
+    assert run_killed(forks, tmp_path, point, n) == -signal.SIGKILL
     assert not list(tmp_path.glob("epoch-000003-*"))
 
     run(tmp_path)
@@ -62,9 +82,9 @@ def test_a_killed_run_ends_where_the_uninterrupted_one_does(
     ("name", "code"), [("SIGTERM", 128 + signal.SIGTERM), ("SIGINT", 1)]
 )
 def test_a_signal_waits_for_the_batch_and_loses_nothing(
-    tmp_path, whole, name, code
+    tmp_path, whole, forks, name, code
 ):
-    status = run_killed(tmp_path, name, 17)
+    status = run_killed(forks, tmp_path, name, 17)
 
     assert status in (code, -getattr(signal, name))
     assert max(tmp_path.iterdir()).name == (
@@ -94,14 +114,13 @@ def fail():
         "list",
     ],
 )
-def test_every_loader_resumes_exactly(tmp_path, kind, step):
-    run(tmp_path / "whole", kind=kind)
+def test_every_loader_resumes_exactly(tmp_path, whole_of, kind, step):
     with pytest.raises(Killed):
-        run(tmp_path / "parts", At("after_step", step, fail), kind=kind)
+        run(tmp_path, At("after_step", step, fail), kind=kind)
 
-    run(tmp_path / "parts", kind=kind)
+    run(tmp_path, kind=kind)
 
-    assert final(tmp_path / "parts") == final(tmp_path / "whole")
+    assert final(tmp_path) == whole_of(kind)
 
 
 def test_a_run_may_be_killed_again_and_again(tmp_path, whole):
@@ -165,7 +184,9 @@ def test_one_flipped_bit_is_refused_and_the_one_before_offered(tmp_path, place):
     run(tmp_path)
 
 
-def test_a_full_disk_costs_a_warning_and_no_checkpoint(tmp_path, monkeypatch):
+def test_a_full_disk_costs_a_warning_and_no_checkpoint(
+    tmp_path, whole, monkeypatch
+):
     real, calls = os.fsync, []
 
     def full(descriptor):
@@ -180,8 +201,7 @@ def test_a_full_disk_costs_a_warning_and_no_checkpoint(tmp_path, monkeypatch):
     monkeypatch.undo()
 
     assert not list(tmp_path.glob("*.tmp"))
-    run(tmp_path / "whole")
-    assert final(tmp_path) == final(tmp_path / "whole")
+    assert final(tmp_path) == whole
 
 
 def test_a_full_disk_keeps_the_last_checkpoints(tmp_path, monkeypatch):

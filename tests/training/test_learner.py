@@ -8,7 +8,6 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from groundup.training import (
-    EVENTS,
     Accuracy,
     Callback,
     CancelBatch,
@@ -18,6 +17,7 @@ from groundup.training import (
     CancelValidation,
     Learner,
 )
+from groundup.training.callback import EVENTS
 
 x = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
 y = (x.sum(1) > 0).long()
@@ -208,7 +208,8 @@ def test_evaluating_does_not_train_and_leaves_the_mode():
 
 def test_predictions_come_in_the_order_of_the_loader():
     learn = learner()
-    assert torch.equal(learn.predict(batches), learn.model(x).detach())
+    each = [learn.model(input).detach() for input, _ in batches]
+    assert torch.equal(learn.predict(batches), torch.cat(each))
 
 
 def test_a_callback_may_change_what_is_current():

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from groundup.testing import assert_close
-from groundup.training import Accuracy, Mean, Whole, as_metric, weighted_mean
+from groundup.training import Accuracy, EpochMetric, Mean
+from groundup.training.metrics import as_metric, weighted_mean
 
 sizes = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 
@@ -37,18 +38,18 @@ def test_accuracy_counts_labels_along_further_axes():
     assert_close(see(Accuracy(), scores, labels, [2, 3]), expected)
 
 
-def test_whole_sees_all_of_the_epoch_at_once():
+def test_an_epoch_metric_sees_all_of_the_epoch_at_once():
     def correlation(a, b):
         return torch.corrcoef(torch.stack([a, b]))[0, 1]
 
     a = torch.arange(6.0)
     b = a + torch.tensor([0, 5, 0, -5, 0, 5])
-    found = see(Whole(correlation), a, b, [1, 3, 2])
+    found = see(EpochMetric(correlation), a, b, [1, 3, 2])
     assert_close(found, correlation(a, b).item())
 
 
 def test_nothing_seen_is_not_a_number():
-    for metric in (Mean(F.mse_loss), Accuracy(), Whole(F.mse_loss)):
+    for metric in (Mean(F.mse_loss), Accuracy(), EpochMetric(F.mse_loss)):
         metric.reset()
         assert math.isnan(metric.compute())
 

@@ -1,8 +1,10 @@
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,44 +12,24 @@ from torch import nn
 
 from groundup.training import Callback, Learner, Progress, Recorder
 
+sys.path.insert(0, str(Path(__file__).parent))
+import shown
+
 x = torch.randn(12, 4, generator=torch.Generator().manual_seed(0))
 batches = list(zip(x.split(6), (x.sum(1) > 0).long().split(6), strict=True))
 
-SCRIPT = """
-import torch
-from torch import nn
-from groundup.training import Learner, Accuracy, Callback
-class Stop(Callback):
-    def after_step(self, run):
-        if run.step == {stop}:
-            raise KeyboardInterrupt
-x = torch.randn(120, 4)
-batches = list(zip(x.split(6), (x.sum(1) > 0).long().split(6)))
-learn = Learner(nn.Linear(4, 2), batches, batches, optim=torch.optim.SGD, lr=.1,
-                metrics=[Accuracy()], callbacks=[Stop()])
-try:
-    learn.fit(2)
-except KeyboardInterrupt as error:
-    print(error)
-print("end")
-"""
 
-
-def shown_in_terminal(stop: int) -> str:
+def shown_in_terminal(forks, stop: int) -> str:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", SCRIPT.format(stop=stop)]
-    process = subprocess.Popen(command, stdout=theirs, close_fds=True)
+    process = forks.Process(target=shown.show, args=(os.ttyname(theirs), stop))
+    process.start()
+    text, both = b"", [ours, process.sentinel]
+    while ours in select.select(both, [], [])[0]:
+        text += os.read(ours, 4096)
+    process.join(100)
+    assert process.exitcode == 0
     os.close(theirs)
-    text = b""
-    while True:
-        try:
-            part = os.read(ours, 4096)
-        except OSError:  # the terminal is closed
-            break
-        if not part:
-            break
-        text += part
-    assert process.wait(100) == 0
+    os.close(ours)
     return text.decode()
 
 
@@ -98,8 +80,8 @@ def test_it_evaluates_without_a_view(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_terminal_gets_bars_and_a_table():
-    text = shown_in_terminal(stop=-1)
+def test_a_terminal_gets_bars_and_a_table(forks):
+    text = shown_in_terminal(forks, stop=-1)
     assert "█" in text and "Epoch 1/2" in text and "[20/20" in text
     lines = [line.split("\r")[-1] for line in re.split("\r?\n", text)]
     rows = [line.split() for line in lines]
@@ -108,8 +90,8 @@ def test_a_terminal_gets_bars_and_a_table():
     assert text.count("\r") < 60  # not one a batch: 80 batches were seen
 
 
-def test_an_interrupted_terminal_is_left_in_order():
-    text = shown_in_terminal(stop=25)
+def test_an_interrupted_terminal_is_left_in_order(forks):
+    text = shown_in_terminal(forks, stop=25)
     assert "stopped in epoch 1, batch 4" in text and "end" in text
 
 

@@ -49,10 +49,11 @@ def check_labels(input: Tensor, target: Tensor) -> str | None:
     )
 
 
-_Prepare = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-
-
-def check_leak(prepare: _Prepare, train: Tensor, valid: Tensor) -> str | None:
+def check_leak(
+    prepare: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    train: Tensor,
+    valid: Tensor,
+) -> str | None:
     """Does `prepare(train, valid)` let anything see the validation rows?
 
     Blanks all of them but the first: nothing else may change.

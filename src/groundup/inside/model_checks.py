@@ -11,11 +11,11 @@ from groundup.inside.hooks import Handles, leaf_modules, watch_outputs
 from groundup.nn.linear import Linear
 from groundup.nn.module import Module
 
-_Predict = Callable[[Tensor], Tensor]
-
 
 @torch.no_grad()
-def check_rows(predict: _Predict, input: Tensor) -> str | None:
+def check_rows(
+    predict: Callable[[Tensor], Tensor], input: Tensor
+) -> str | None:
     """Is the answer for a row the same when it comes alone?"""
     together, alone = predict(input)[:1], predict(input[:1])
     if together.shape != alone.shape:
@@ -28,7 +28,9 @@ def check_rows(predict: _Predict, input: Tensor) -> str | None:
 
 
 @torch.no_grad()
-def check_repeats(predict: _Predict, input: Tensor) -> str | None:
+def check_repeats(
+    predict: Callable[[Tensor], Tensor], input: Tensor
+) -> str | None:
     """Is the answer the same when asked twice?"""
     gap = (predict(input) - predict(input)).abs().max().item()
     if gap == 0:
@@ -37,32 +39,6 @@ def check_repeats(predict: _Predict, input: Tensor) -> str | None:
         f"asked twice, the answers differ by up to {gap:.2g}: "
         "evaluate in evaluation mode"
     )
-
-
-def check_scores(output: Tensor) -> str | None:
-    """Are scores for a cross-entropy (n, k) not yet probabilities?"""
-    sums = output.sum(-1)
-    if (output < 0).any() or ((sums - 1).abs() > 1e-3).any():
-        return None
-    return (
-        "the scores are positive and each row sums to 1: cross-entropy "
-        "applies softmax itself"
-    )
-
-
-def check_loss(
-    loss: Callable[[Tensor, Tensor], Tensor], output: Tensor, target: Tensor
-) -> str | None:
-    """Is the mean loss of a batch the mean of its rows' losses?
-
-    Not so for a loss that sums, or that weighs the classes.
-    """
-    rows = zip(output.split(1), target.split(1), strict=True)
-    apart = sum(loss(o, t).item() for o, t in rows) / len(output)
-    together = loss(output, target).item()
-    if abs(together - apart) <= 1e-3 * abs(apart) + 1e-6:
-        return None
-    return f"the batch's loss is {together:.4g}, its rows' mean is {apart:.4g}"
 
 
 @torch.no_grad()
@@ -111,3 +87,29 @@ def check_nonlinear(model: Module, input: Tensor) -> str | None:
     ):
         model(input)
     return f"nothing lies between {', '.join(found)}" if found else None
+
+
+def check_scores(output: Tensor) -> str | None:
+    """Are scores for a cross-entropy (n, k) not yet probabilities?"""
+    sums = output.sum(-1)
+    if (output < 0).any() or ((sums - 1).abs() > 1e-3).any():
+        return None
+    return (
+        "the scores are positive and each row sums to 1: cross-entropy "
+        "applies softmax itself"
+    )
+
+
+def check_loss(
+    loss: Callable[[Tensor, Tensor], Tensor], output: Tensor, target: Tensor
+) -> str | None:
+    """Is the mean loss of a batch the mean of its rows' losses?
+
+    Not so for a loss that sums, or that weighs the classes.
+    """
+    rows = zip(output.split(1), target.split(1), strict=True)
+    apart = sum(loss(o, t).item() for o, t in rows) / len(output)
+    together = loss(output, target).item()
+    if abs(together - apart) <= 1e-3 * abs(apart) + 1e-6:
+        return None
+    return f"the batch's loss is {together:.4g}, its rows' mean is {apart:.4g}"

@@ -41,6 +41,17 @@ class Statistics:
         self.n_seen: Counter[str] = Counter()
         self.kept: dict[str, list[Snapshot]] = defaultdict(list)
 
+    def snapshot(self, step: int, tensor: Tensor) -> Snapshot:
+        """The numbers that are kept of one tensor."""
+        ends = -self.reach, self.reach
+        inside = tensor.clamp(*ends).nan_to_num(self.reach)
+        counts = inside.histc(self.n_bins, *ends)
+        units = tensor.movedim(self.unit_axis, 0).flatten(1)
+        zeros = (units == 0).float().mean(1)
+        return Snapshot(
+            step, tensor.mean(), tensor.std(correction=0), counts, zeros
+        )
+
     @torch.no_grad()
     def record(self, name: str, tensor: Tensor) -> None:
         """See a tensor; keep its snapshot if its turn has come."""
@@ -53,17 +64,6 @@ class Statistics:
             )
         if step % self.every == 0 and tensor.numel():
             self.kept[name].append(self.snapshot(step, tensor.float()))
-
-    def snapshot(self, step: int, tensor: Tensor) -> Snapshot:
-        """The numbers that are kept of one tensor."""
-        ends = -self.reach, self.reach
-        inside = tensor.clamp(*ends).nan_to_num(self.reach)
-        counts = inside.histc(self.n_bins, *ends)
-        units = tensor.movedim(self.unit_axis, 0).flatten(1)
-        zeros = (units == 0).float().mean(1)
-        return Snapshot(
-            step, tensor.mean(), tensor.std(correction=0), counts, zeros
-        )
 
     def series(self, name: str, field: str) -> Tensor:
         """One field over the snapshots, such as "mean": (steps, ...)."""

@@ -1,7 +1,8 @@
 # Extracted from book/3_training/5_inside.py; edit it there.
 """What a model is made of: shapes, parameters, multiply-adds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,6 +27,14 @@ RULES: Mapping[type, CostRule] = {
 }
 
 
+def _cost(module: Module, output: Any, rules: Mapping) -> int | None:
+    """By the rule of the module's class or of its nearest base, if one has."""
+    for kind in type(module).__mro__:
+        if kind in rules:
+            return rules[kind](module, output)
+    return None if list(module.parameters(recurse=False)) else 0
+
+
 class Row(NamedTuple):
     """A module in a summary; None is unknown."""
 
@@ -34,69 +43,6 @@ class Row(NamedTuple):
     shape: tuple[int, ...] | None  # of the last output
     n_params: int  # its own; a shared one counts where it is met first
     multiply_adds: int | None  # of all calls
-
-
-class _Observer:
-    """Notes the shape and the cost of each call of the modules it watches."""
-
-    def __init__(self, rules: Mapping[type, CostRule]):
-        self.rules = rules
-        self.shapes: dict[str, tuple[int, ...] | None] = {}
-        self.costs: dict[str, int | None] = {}
-
-    def note(self, name: str, module: Module, args: tuple, output: Any) -> None:
-        """A forward hook, after its first argument."""
-        known = isinstance(output, Tensor)
-        self.shapes[name] = tuple(output.shape) if known else None
-        kinds = [kind for kind in type(module).__mro__ if kind in self.rules]
-        own = any(True for _ in module.parameters(recurse=False))
-        if kinds:
-            cost = self.rules[kinds[0]](module, output)
-            self.costs[name] = self.costs.get(name, 0) + cost
-        else:
-            self.costs[name] = None if own else 0
-
-
-@torch.no_grad()
-def summarize(
-    model: Module, *args: Any, rules: Mapping[type, CostRule] | None = None
-) -> "Summary":
-    """Call the model with `args`, in evaluation mode, and list its modules.
-
-    `rules` adds kinds of modules whose multiply-adds are known.
-    """
-    modules = dict(model.named_modules())
-    modes = {name: module.training for name, module in modules.items()}
-    observer = _Observer({**RULES, **(rules or {})})
-    hooks = (
-        module.register_forward_hook(partial(observer.note, name))
-        for name, module in modules.items()
-    )
-    try:
-        with Handles(hooks):
-            model.eval()
-            model(*args)
-    finally:
-        for name, module in modules.items():
-            module.training = modes[name]
-    seen: set[Tensor] = set()
-    return Summary(
-        Row(
-            name,
-            type(module).__name__,
-            observer.shapes.get(name),
-            _count_new(module, seen),
-            observer.costs.get(name, 0),
-        )
-        for name, module in modules.items()
-    )
-
-
-def _count_new(module: Module, seen: set[Tensor]) -> int:
-    """Elements of the parameters not seen before, which then are."""
-    new = set(module.parameters(recurse=False)) - seen
-    seen |= new
-    return sum(param.numel() for param in new)
 
 
 class Summary(tuple[Row, ...]):
@@ -135,3 +81,53 @@ def _cells(row: Row) -> tuple[str, str, str, str]:
         for each in (row.n_params, row.multiply_adds)
     )
     return "  " * depth + label + row.kind, shape, params, cost
+
+
+@contextmanager
+def _evaluating(model: Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        with torch.no_grad():
+            model.eval()
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _count_new(module: Module, seen: set[Tensor]) -> int:
+    """Elements of the parameters not seen before, which then are."""
+    new = set(module.parameters(recurse=False)) - seen
+    seen |= new
+    return sum(param.numel() for param in new)
+
+
+def summarize(
+    model: Module, *args: Any, rules: Mapping[type, CostRule] | None = None
+) -> Summary:
+    """Call the model with `args`, in evaluation mode, and list its modules.
+
+    `rules` adds kinds of modules whose multiply-adds are known.
+    """
+    modules, known = dict(model.named_modules()), {**RULES, **(rules or {})}
+    shapes: dict[str, tuple[int, ...] | None] = {}
+    costs: dict[str, int | None] = dict.fromkeys(modules, 0)
+
+    def note(name: str, module: Module, args: tuple, output: Any) -> None:
+        known_shape = isinstance(output, Tensor)
+        shapes[name] = tuple(output.shape) if known_shape else None
+        cost, so_far = _cost(module, output, known), costs[name]
+        costs[name] = None if None in (cost, so_far) else so_far + cost
+
+    hooks = (
+        module.register_forward_hook(partial(note, name))
+        for name, module in modules.items()
+    )
+    with Handles(hooks), _evaluating(model):
+        model(*args)
+    kinds = {name: type(module).__name__ for name, module in modules.items()}
+    seen: set[Tensor] = set()
+    return Summary(
+        Row(n, kinds[n], shapes.get(n), _count_new(each, seen), costs[n])
+        for n, each in modules.items()
+    )

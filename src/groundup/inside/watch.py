@@ -2,7 +2,6 @@
 """Statistics of a model's activations or gradients while it is trained."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from torch import Tensor
 
@@ -10,9 +9,6 @@ from groundup.inside.hooks import Handles, leaf_modules, watch_outputs
 from groundup.inside.statistics import Statistics
 from groundup.nn.module import Module
 from groundup.training.callback import Callback, Run
-
-_See = Callable[[str, Tensor], Any]
-_Watcher = Callable[[Mapping[str, Module], _See], Handles]
 
 
 class Watch(Callback):
@@ -25,7 +21,7 @@ class Watch(Callback):
     def __init__(
         self,
         statistics: Statistics,
-        watch: _Watcher = watch_outputs,
+        watch: Callable[..., Handles] = watch_outputs,
         modules: Mapping[str, Module] | None = None,
     ):
         self.statistics, self.watch, self.modules = statistics, watch, modules

@@ -59,13 +59,18 @@ def repeat(n: int, schedule: Schedule) -> Schedule:
     return combine([1] * n, [schedule] * n)
 
 
+def swing(start: float, peak: float, end: float, share: float) -> Schedule:
+    """Two cosines: to the peak in a share of the progress, then to the end."""
+    parts = [cosine(start, peak), cosine(peak, end)]
+    return combine([share, 1 - share], parts)
+
+
 def one_cycle(
     peak: float,
     pct_start: float = 0.3,
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> Schedule:
-    """Up to the peak and far down, two cosines (Smith, 2018)."""
+    """Up to the peak and far down (Smith, 2018)."""
     start = peak / div_factor
-    parts = [cosine(start, peak), cosine(peak, start / final_div_factor)]
-    return combine([pct_start, 1 - pct_start], parts)
+    return swing(start, peak, start / final_div_factor, pct_start)

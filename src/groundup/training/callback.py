@@ -2,16 +2,10 @@
 """What a training run tells, to whom, and how it is stopped."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
-
-LEVELS = ("batch", "training", "validation", "epoch", "fit")
-EVENTS = frozenset(
-    [f"{when}_{level}" for level in LEVELS for when in ("before", "after")]
-    + [f"after_cancel_{level}" for level in LEVELS]
-    + ["after_predict", "after_loss", "before_step", "after_step"]
-)
 
 
 class Cancel(Exception):
@@ -59,7 +53,7 @@ class Run:
     start_epoch: int = 0  # where this fit began
     stop_epoch: int = 0  # where it ends; lower it to stop early
     fits: int = 0  # calls of `fit` so far
-    results: Mapping[str, float]  # of the last validation
+    results: Mapping[str, float] = MappingProxyType({})  # last validation's
     active: Sequence["Callback"] = ()  # those of this fit, in order
 
     @property
@@ -78,25 +72,38 @@ class Run:
 
 
 class Callback:
-    """Methods named after events, each called with the run.
+    """Methods named after events, each called with the run."""
 
-    Lower `order` is called first. What `state_dict` returns is saved in
-    checkpoints: tensors, numbers and text in lists, tuples and dicts.
-    """
+    order: int = 0  # lower is called first
 
-    order: int = 0
+    def ignore(self, run: Run) -> None:
+        """What a callback does at an event that it does not define."""
+
+    before_fit = after_fit = after_cancel_fit = ignore
+    before_epoch = after_epoch = after_cancel_epoch = ignore
+    before_training = after_training = after_cancel_training = ignore
+    before_validation = after_validation = after_cancel_validation = ignore
+    before_batch = after_batch = after_cancel_batch = ignore
+    after_predict = after_loss = before_step = after_step = ignore
 
     def __init_subclass__(cls) -> None:
         for name in vars(cls):
             if name.startswith(("before_", "after_")) and name not in EVENTS:
-                listed = ", ".join(sorted(EVENTS))
+                events = ", ".join(sorted(EVENTS))
                 raise TypeError(
-                    f"{cls.__name__}.{name}: no such event; events are {listed}"
+                    f"{cls.__name__}.{name}: no such event; events are {events}"
                 )
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs of this callback."""
+        """For checkpoints: tensors, numbers, text; lists, tuples, dicts."""
         return {}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned."""
+
+
+EVENTS = frozenset(
+    name
+    for name, value in vars(Callback).items()
+    if value is Callback.ignore and name != "ignore"
+)

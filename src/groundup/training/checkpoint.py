@@ -9,26 +9,40 @@ from typing import Any
 
 from groundup.data.resume import Resumable
 from groundup.training.callback import Callback, Run
-from groundup.training.file import read_checkpoint, write_checkpoint
-from groundup.training.state import (
+from groundup.training.saving import (
     CheckpointError,
     all_random_states,
     batches_after,
     load_run_state,
+    read_checkpoint,
     run_state,
     set_all_random_states,
+    write_checkpoint,
 )
 
 
-class _Saving(Callback):
-    """Saves a run: its state, its place, and the random states."""
+class Checkpoint(Callback):
+    """Saves a run in a folder of its own, and goes on where it was killed.
+
+    Saves every so many batches, after each epoch's training, at the end, and
+    when Ctrl-C or SIGTERM ask to stop; `keep` files stay. The resumed run ends
+    bit for bit where the uninterrupted one does.
+    """
 
     order = 100  # after all others
 
     def __init__(self, folder: str | Path, every: int = 1000, keep: int = 2):
         self.folder, self.every, self.keep = Path(folder), every, keep
+        self.n_epochs = 0  # of this fit, as it was asked for
         self.saved = 0  # batches of this epoch in the last checkpoint
         self.began: dict[str, Any] | None = None  # random states, at its start
+        self.state: dict[str, Any] | None = None  # to go on from
+        self.signal: int | None = None  # what asks to stop
+        self.handlers: dict[int, Any] = {}  # of signals, before the fit
+
+    def files(self) -> list[Path]:
+        """The checkpoints in the folder, the newest last."""
+        return sorted(self.folder.glob("epoch-*-batch-*.safetensors"))
 
     def save(self, run: Run, batch: int, trained: bool = False) -> None:
         """Write a checkpoint after so many batches of the epoch.
@@ -56,42 +70,37 @@ class _Saving(Callback):
             old.unlink()
         self.saved = batch
 
-    def files(self) -> list[Path]:
-        """The checkpoints in the folder, the newest last."""
-        return sorted(self.folder.glob("epoch-*-batch-*.safetensors"))
-
     def after_batch(self, run: Run) -> None:
-        """Save if enough batches have gone by."""
+        """Save if it is time, and leave if a signal asks for it."""
         done = run.batch_idx + 1
-        if run.training and done - self.saved >= self.every:
+        new = done - self.saved
+        enough = self.every if self.signal is None else 1
+        if run.training and new >= enough:
             self.save(run, done)
+        if self.signal is not None:
+            self._leave()
 
     def after_training(self, run: Run) -> None:
         """Save before the validation: an epoch's training is done."""
         self.save(run, run.batch_idx + 1, trained=True)
 
     def after_fit(self, run: Run) -> None:
-        """Save the result, unless there was nothing left to do."""
+        """Save the result, and handle signals as before."""
         if self.began is not None:
             self.save(run, 0)
-
-
-class _Resuming(_Saving):
-    """Loads the newest checkpoint of the folder when its fit begins."""
-
-    def newest(self) -> dict[str, Any] | None:
-        """The newest checkpoint; damaged, it is refused, not passed over."""
-        *others, last = self.files() or [None]
-        if last is None:
-            return None
-        try:
-            return read_checkpoint(last)
-        except CheckpointError as error:
-            offer = f"; to go on from {others[-1]}, delete it" if others else ""
-            raise CheckpointError(f"{error}{offer}") from None
+        self.after_cancel_fit(run)
+        if self.signal is not None:
+            self._leave()
 
     def before_fit(self, run: Run) -> None:
-        """Find out where to begin."""
+        """Find out where to begin; signals wait for the end of a batch."""
+        self._find(run)
+        self.signal = None
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.handlers[number] = signal.signal(number, self._asked)
+
+    def _find(self, run: Run) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         for torn in self.folder.glob("*.tmp"):
             torn.unlink()
@@ -107,6 +116,17 @@ class _Resuming(_Saving):
             run.start_epoch, run.epoch, stop = state["epochs"]
             same = state["fit"]["n_epochs"] == self.n_epochs
             run.stop_epoch = stop if same else run.start_epoch + self.n_epochs
+
+    def newest(self) -> dict[str, Any] | None:
+        """The newest checkpoint; damaged, it is refused, not passed over."""
+        *others, last = self.files() or [None]
+        if last is None:
+            return None
+        try:
+            return read_checkpoint(last)
+        except CheckpointError as error:
+            offer = f"; to go on from {others[-1]}, delete it" if others else ""
+            raise CheckpointError(f"{error}{offer}") from None
 
     def before_epoch(self, run: Run) -> None:
         """Begin the epoch, or go on in the middle of it."""
@@ -125,28 +145,6 @@ class _Resuming(_Saving):
         else:
             run.loader = batches_after(n, run, self.began, state["now"])
 
-
-class Checkpoint(_Resuming):
-    """Saves a run in a folder of its own, and goes on where it was killed.
-
-    Saves every so many batches, after each epoch's training, at the end, and
-    when Ctrl-C or SIGTERM ask to stop; `keep` files stay. The resumed run ends
-    bit for bit where the uninterrupted one does.
-    """
-
-    def __init__(self, folder: str | Path, every: int = 1000, keep: int = 2):
-        super().__init__(folder, every, keep)
-        self.signal: int | None = None
-        self.handlers: dict[int, Any] = {}
-
-    def before_fit(self, run: Run) -> None:
-        """Load what there is, and let signals wait for the end of a batch."""
-        super().before_fit(run)
-        self.signal = None
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.handlers[number] = signal.signal(number, self._asked)
-
     def _asked(self, number: int, frame: Any) -> None:
         if self.signal is not None:
             self._leave()
@@ -156,23 +154,6 @@ class Checkpoint(_Resuming):
         if self.signal == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + self.signal)
-
-    def after_batch(self, run: Run) -> None:
-        """Save if it is time, and leave if a signal asks for it."""
-        super().after_batch(run)
-        if self.signal is None:
-            return
-        done = run.batch_idx + 1
-        if run.training and self.saved < done:
-            self.save(run, done)
-        self._leave()
-
-    def after_fit(self, run: Run) -> None:
-        """Save the result, and handle signals as before."""
-        super().after_fit(run)
-        self.after_cancel_fit(run)
-        if self.signal is not None:
-            self._leave()
 
     def after_cancel_fit(self, run: Run) -> None:
         """Handle signals as before."""

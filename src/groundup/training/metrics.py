@@ -28,12 +28,28 @@ class Metric:
         raise NotImplementedError
 
 
+def weighted_mean(values: Sequence, counts: Sequence[int]) -> float:
+    """The mean of means of `counts` examples; NaN if there are none."""
+    total = sum(counts)
+    products = map(operator.mul, floats(values), counts)
+    return math.fsum(products) / total if total else math.nan
+
+
+def floats(values: Sequence[Tensor | float]) -> list[float]:
+    """Values as numbers, with one transfer for all that are on a device."""
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    read = iter(torch.stack(tensors).tolist() if tensors else ())
+    return [
+        next(read) if isinstance(value, Tensor) else float(value)
+        for value in values
+    ]
+
+
 class Mean(Metric):
     """The mean over examples of a function that returns a batch's mean."""
 
     def __init__(self, function: Callable, name: str | None = None):
-        self.function = function
-        self.name = name or getattr(function, "__name__", str(function))
+        self.function, self.name = function, name or _name(function)
         self.reset()
 
     def reset(self) -> None:
@@ -55,37 +71,31 @@ class Mean(Metric):
         return weighted_mean(self.values, self.counts)
 
 
-def weighted_mean(values: Sequence, counts: Sequence[int]) -> float:
-    """The mean of means of `counts` examples; NaN if there are none."""
-    total = sum(counts)
-    products = map(operator.mul, floats(values), counts)
-    return math.fsum(products) / total if total else math.nan
-
-
-def floats(values: Sequence[Tensor | float]) -> list[float]:
-    """Values as numbers, with one transfer for all that are on a device."""
-    tensors = [value for value in values if isinstance(value, Tensor)]
-    read = iter(torch.stack(tensors).tolist() if tensors else ())
-    return [
-        next(read) if isinstance(value, Tensor) else float(value)
-        for value in values
-    ]
+def _name(function: Callable) -> str:
+    return getattr(function, "__name__", str(function))  # a partial has none
 
 
 class Accuracy(Mean):
     """The share of labels whose score is the highest: (n, k, ...), (n, ...)."""
 
     def __init__(self, name: str = "accuracy"):
-        super().__init__(None, name)
+        super().__init__(_share_right, name)
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """See another batch."""
-        right = prediction.argmax(1) == target
-        self.add(right.double().mean(), target.numel())
+        self.add(self.function(prediction, target), target.numel())
 
 
-class Whole(Mean):
+def _share_right(scores: Tensor, labels: Tensor) -> Tensor:
+    return (scores.argmax(1) == labels).double().mean()
+
+
+class EpochMetric(Metric):
     """A function of all predictions and targets of the epoch at once."""
+
+    def __init__(self, function: Callable, name: str | None = None):
+        self.function, self.name = function, name or _name(function)
+        self.reset()
 
     def reset(self) -> None:
         """Forget everything seen."""

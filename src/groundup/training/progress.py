@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence, Sized
 
 from groundup.training.callback import Callback, Run
-from groundup.training.callbacks import FiniteLoss
 from groundup.training.recorder import Recorder
 
 
@@ -37,7 +36,7 @@ class Lines:
         """Nothing follows."""
 
 
-class Bars(Lines):
+class Bars:
     """Two bars and a table, in a terminal or in a notebook."""
 
     def __init__(self, n_epochs: int, done: int):
@@ -53,6 +52,10 @@ class Bars(Lines):
     def row(self, cells: Sequence[str]) -> None:
         """Add a row to the table."""
         self.master.write(list(cells), table=True)
+
+    def close(self) -> None:
+        """Leave the table alone on the page."""
+        self.master.main_bar.on_iter_end()
 
     def begin(self, n_batches: int | None) -> None:
         """A new lower bar."""
@@ -70,13 +73,9 @@ class Bars(Lines):
         self.bar = None
         self.master.update(n_epochs)
 
-    def close(self) -> None:
-        """Leave the table alone on the page."""
-        self.master.main_bar.on_iter_end()
 
-
-def has_bars() -> bool:
-    """Whether somebody watches: a terminal, or a notebook."""
+def is_watched() -> bool:
+    """Whether somebody looks: a terminal, or a notebook."""
     return sys.stdout.isatty() or "ipykernel" in sys.modules
 
 
@@ -86,18 +85,22 @@ class Progress(Callback):
     order = 10
 
     def __init__(self):
-        self.view: Lines | None = None
+        self.view: Lines | Bars | None = None
 
     def before_fit(self, run: Run) -> None:
         """Choose a view and open it."""
-        kind = Bars if has_bars() else Lines
+        kind = Bars if is_watched() else Lines
         n_epochs = run.stop_epoch - run.start_epoch
         self.view = kind(n_epochs, run.epoch - run.start_epoch)
         self.titled = False
 
-    def before_epoch(self, run: Run) -> None:
-        """Start the clock."""
-        self.started = time.perf_counter()
+    def after_fit(self, run: Run) -> None:
+        """Close the view, if it was opened."""
+        if self.view is not None:
+            self.view.close()
+        self.view = None
+
+    after_cancel_fit = after_fit
 
     def before_training(self, run: Run) -> None:
         """Open a bar for the batches."""
@@ -115,6 +118,10 @@ class Progress(Callback):
 
     after_cancel_batch = after_batch
 
+    def before_epoch(self, run: Run) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
     def after_epoch(self, run: Run) -> None:
         """Add the recorder's newest row to the table."""
         row = dict(run[Recorder].rows[-1])
@@ -125,19 +132,6 @@ class Progress(Callback):
         self.view.row([_text(value) for value in row.values()])
         self.view.end(run.epoch + 1 - run.start_epoch)
 
-    def after_fit(self, run: Run) -> None:
-        """Close the view, if it was opened."""
-        if self.view is not None:
-            self.view.close()
-        self.view = None
-
-    after_cancel_fit = after_fit
-
 
 def _text(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4f}"
-
-
-def default_callbacks() -> list[Callback]:
-    """What a learner has if it is not told: record, check, show."""
-    return [Recorder(), FiniteLoss(), Progress()]

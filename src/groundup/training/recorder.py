@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class _Record(Callback):
-    """Keeps loss and learning rate of each batch and a row an epoch."""
+class Recorder(Callback):
+    """Keeps losses and learning rates, a row of numbers an epoch, and plots.
+
+    `losses`, `lrs` and `counts` have an entry a training batch, `rows` one
+    an epoch.
+    """
 
     def __init__(self):
         self.losses: list[Tensor | float] = []  # of each batch
@@ -52,34 +56,6 @@ class _Record(Callback):
         self.rows.append({"epoch": run.epoch, "train_loss": loss, **results})
         self.ends.append(len(self.losses))
 
-
-class Recorder(_Record):
-    """Keeps losses and learning rates, a row of numbers an epoch, and plots.
-
-    `losses`, `lrs` and `counts` have an entry a training batch, `rows` one
-    an epoch.
-    """
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that was recorded."""
-        kept = {"losses": floats(self.losses), "lrs": floats(self.lrs)}
-        tensors = {
-            name: torch.tensor(values, dtype=torch.float64)
-            for name, values in kept.items()
-        }
-        whole = {"counts": torch.tensor(self.counts, dtype=torch.int64)}
-        return {**tensors, **whole, "rows": self.rows, "ends": self.ends}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from what another recorder kept."""
-        for name in ("losses", "lrs", "counts"):
-            setattr(self, name, state_dict[name].tolist())
-        self.rows, self.ends = (
-            list(state_dict["rows"]),
-            list(state_dict["ends"]),
-        )
-        self.start = self.ends[-1] if self.ends else 0
-
     def plot_loss(self, ax: "Axes | None" = None, smooth: int = 20) -> "Axes":
         """The losses of the batches, averaged over some, and of validation."""
         import matplotlib.pyplot as plt
@@ -104,3 +80,22 @@ class Recorder(_Record):
         ax.plot(floats(self.lrs))
         ax.set(xlabel="batch", ylabel="learning rate")
         return ax
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that was recorded."""
+        kept = {"losses": floats(self.losses), "lrs": floats(self.lrs)}
+        tensors = {
+            name: torch.tensor(values, dtype=torch.float64)
+            for name, values in kept.items()
+        }
+        whole = {"counts": torch.tensor(self.counts, dtype=torch.int64)}
+        return {**tensors, **whole, "rows": self.rows, "ends": self.ends}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from what another recorder kept."""
+        self.losses = state_dict["losses"].tolist()
+        self.lrs = state_dict["lrs"].tolist()
+        self.counts = state_dict["counts"].tolist()
+        self.rows = list(state_dict["rows"])
+        self.ends = list(state_dict["ends"])
+        self.start = self.ends[-1] if self.ends else 0

@@ -1,17 +1,24 @@
 """Extraction: what is written, what is refused, and where it points."""
 
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+import unittest.mock
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ruff import find_ruff_bin
 
 from _config.chapters.parse import ROOT, read_book
-from _config.library.extraction import HEADER, extract, library, write
+from _config.library.extraction import extract, library
 from _config.library.modules import exports
+from _config.library.output import Output
+from _config.library.text import HEADER
 
 GOOD = '''\
 # %% [markdown] module="linalg"
@@ -641,6 +648,196 @@ def test_reports_every_mistake_at_once(book):
     ]
 
 
+# Chapter and library agree
+
+
+AGREE = {
+    "plain over own": (
+        EXPORT + "A = 1\n# %%\nA = 2\n" + EXPORT + "B = A\n", 6,
+        "'A' is that of line {4} here, but that of line {2} in the library",
+    ),
+    "plain over an import": (
+        "# %%\nfrom math import pi\n# %%\npi = 3\n" + EXPORT + "A = pi\n", 6,
+        "'pi' is defined in a cell that is not exported (line {4})",
+    ),
+    "import over own": (
+        "# %%\nfrom math import prod as double\n" + EXPORT + "A = double\n", 4,
+        "'double' is that of line {2} here, but that of line 11 in the module",
+    ),
+    "own over an import": (
+        "# %%\nfrom math import pi\n" + EXPORT + "A = pi\n" + EXPORT
+        + "pi = 3\n", 4, "'pi' is that of line {2} here",
+    ),
+    "in a function": (
+        "# %%\nfrom math import prod as double\n" + EXPORT
+        + 'def f() -> int:\n    """F."""\n    return double([1])\n', 6,
+        "'double' is that of line {2} here",
+    ),
+    "by a loop": (
+        "# %%\nfor double in ():\n    pass\n" + EXPORT + "A = double\n", 5,
+        "'double' is that of line {2} here",
+    ),
+    "by a with": (
+        "# %%\nwith open('a') as double:\n    pass\n" + EXPORT
+        + "A = double\n", 5, "'double' is that of line {2} here",
+    ),
+    "by a walrus": (
+        "# %%\n[double := 1 for _ in ()]\n" + EXPORT + "A = double\n", 4,
+        "'double' is that of line {2} here",
+    ),
+    "later, in a function": (
+        EXPORT + 'def f() -> int:\n    """F."""\n    return double(1)\n'
+        + "# %%\ndef double(x): ...\n", 6, "but line {4}, which is, goes on",
+    ),
+    "of another module": (
+        '# %% tags=["export"] module="b"\n"""B."""\nB = 1\n# %%\nB = 2\n'
+        + EXPORT + "C = B\n", 7, "'B' is that of line {5} here",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cells, line, words", AGREE.values(), ids=AGREE)
+def test_a_name_means_the_same_in_both(book, cells, line, words):
+    for shift in range(9):
+        words = words.replace(f"{{{shift}}}", str(END + shift))
+    found = mistakes(book(GOOD + cells))
+    place = f"1_one/1_x:{END + line}: "
+    assert any(f.startswith(place) and words in f for f in found), found
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        "# %%\ndef double(x): ...\n",  # nothing exported uses it afterwards
+        "# %%\n[double for double in ()]\n" + EXPORT + "A = double\n",
+        "# %%\ndef f(double): ...\n" + EXPORT + "A = double\n",
+        "# %%\nclass C:\n    double = 1\n" + EXPORT + "A = double\n",
+        EXPORT + 'def f() -> int:\n    """F."""\n    return LATE\n\nLATE = 1\n',
+        "# %%\nLATE = 2\n" + EXPORT + "LATE = 1\n" + EXPORT + "A = LATE\n",
+    ],
+)
+def test_what_changes_no_meaning_passes(book, cells):
+    assert library(book(GOOD + cells))
+
+
+INTERLEAVED = (
+    '# %% tags=["export"] module="one.a"\n"""A."""\nA = 1\n'
+    '# %% tags=["export"] module="two.b"\n"""B."""\nB = A\n'
+    '# %% tags=["export"] module="one.c"\n"""C."""\nC = B\n'
+    '# %% tags=["export"] module="two.d"\n"""D."""\nD = C\n'
+)
+
+
+def imports(src: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", "import groundup"]
+    return subprocess.run(command, cwd=src, capture_output=True, text=True)
+
+
+def test_packages_may_interleave_where_python_can_import_them(book, tmp_path):
+    cells = INTERLEAVED[
+        : INTERLEAVED.index('# %% tags=["export"] module="two.d"')
+    ]
+    extract(book(GOOD + cells), tmp_path / "src")
+    run = imports(tmp_path / "src")
+    assert run.returncode == 0, run.stderr
+    (found,) = mistakes(book(GOOD + INTERLEAVED))
+    assert "groundup.two.d needs 'C' of groundup.one.c before" in found
+
+
+MODULES = ["one.a", "one.b", "one.deep.c", "two.d", "two.e", "three"]
+
+
+@st.composite
+def books(draw):
+    """Cells in modules of several packages that use earlier cells' names."""
+    cells, names = [], []
+    for number in range(draw(st.integers(2, 7))):
+        module, name = draw(st.sampled_from(MODULES)), f"N{number}"
+        used = draw(st.sampled_from(["1", *names]))
+        head = '"""Of it."""\n' if module not in str(cells) else ""
+        way = draw(st.sampled_from(["{0}", "lambda: {0}"]))
+        cells.append(
+            f'# %% tags=["export"] module="{module}"\n{head}'
+            f"{name} = {way.format(used)}\n"
+        )
+        names.append(name)
+    return "".join(cells)
+
+
+@settings(max_examples=25)
+@given(books())
+def test_a_library_is_written_if_and_only_if_python_imports_it(cells):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "book/1_one/1_x.py")
+        path.parent.mkdir(parents=True)
+        path.write_text(GOOD + cells)
+        src = Path(folder, "src")
+        try:
+            extract(path.parents[1], src)
+        except ExceptionGroup as group:
+            assert all("import each other" in str(e) for e in group.exceptions)
+            with unittest.mock.patch(
+                "_config.library.extraction.cycles", lambda *_: ()
+            ):
+                extract(path.parents[1], src)
+            assert "ImportError" in imports(src).stderr
+        else:
+            assert imports(src).returncode == 0, imports(src).stderr
+
+
+def test_internal_names_are_not_offered(book):
+    text = GOOD + (
+        '# %% tags=["export", "internal"] module="nn.layer"\n"""Layers."""\n'
+        'def helper(n: int) -> int:\n    """It."""\n    return n\n'
+        '# %% tags=["export"] module="nn.layer"\nLAYER = helper(1)\n'
+        '# %% tags=["export"] module="nn.other"\n"""Others."""\nN = helper(2)\n'
+    )
+    files = modules(book(text))
+    assert "helper" not in files["nn/__init__.py"]
+    assert "LAYER as LAYER" in files["nn/__init__.py"]
+    assert "from groundup.nn.layer import helper\n" in files["nn/other.py"]
+    (found,) = mistakes(book(text + "# %%\nfrom groundup.nn import helper\n"))
+    assert "no chapter exports groundup.nn.helper" in found
+
+
+def test_what_is_imported_for_its_effect_stays(book):
+    cell = EXPORT + "import this  # noqa: F401\nimport os\n"
+    text = modules(book(GOOD + cell))["linalg.py"]
+    assert "import this  # noqa: F401\n" in text
+    assert "import os" not in text
+
+
+def test_a_comment_sign_in_a_string_is_no_comment(book):
+    cells = '# %%\nimport os; x = "# no comment"\n' + EXPORT + "A = os.name\n"
+    assert "\nimport os\n" in modules(book(GOOD + cells))["linalg.py"]
+
+
+def test_an_import_that_may_fail_is_told_where_to_stand(book):
+    cell = EXPORT + "try:\n    import os\nexcept ImportError:\n    os = None\n"
+    (found,) = mistakes(book(GOOD + cell))
+    assert "import it inside the function that needs it" in found
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x = " + "(" * 900 + ")" * 900,
+        "x = " + "-" * 5_000 + "1",
+        "if x:\n    pass\n" + "elif x:\n    pass\n" * 3_000,
+    ],
+)
+def test_very_deep_code_is_refused_with_its_chapter(book, code):
+    found = mistakes(book(GOOD + f"# %%\nx = 1\n{code}\n"))
+    assert found[0].startswith("1_one/1_x:")
+    assert "deep" in found[0] or "nested" in found[0]
+
+
+def test_a_very_long_module_is_refused(book):
+    name = "a" * 300
+    (found,) = mistakes(book(GOOD + f'# %% tags=["export"] module="{name}"\n'))
+    assert "300 letters, at most 60" in found
+
+
 # All or nothing
 
 
@@ -715,23 +912,104 @@ def test_refuses_to_touch_a_hand_made_file(book, tmp_path, name):
     assert [p for p in (tmp_path / "src").rglob("*.py")] == [mine]
 
 
-def test_an_edited_module_is_restored(book, tmp_path):
+def test_an_edited_module_is_restored_and_the_edit_kept(book, tmp_path, capsys):
     src = tmp_path / "src"
     (path,) = [p for p in extract(book(GOOD), src) if p.name == "linalg.py"]
     good = path.read_text()
     path.write_text(good + "# edited\n")
     assert extract(tmp_path / "book", src) == [path]
     assert path.read_text() == good
+    kept = tmp_path / "_build/edited/linalg.py"
+    assert kept.read_text() == good + "# edited\n"
+    assert f"kept in {kept}" in capsys.readouterr().err
+    extract(book(GOOD.replace("2 *", "3 *")), src)  # not by other hands
+    assert kept.read_text() == good + "# edited\n"
+    assert capsys.readouterr().err == ""
+
+
+def test_what_git_holds_needs_no_keeping(book, tmp_path, capsys):
+    src = tmp_path / "src"
+    extract(book(GOOD), src)
+    path = src / "groundup/linalg.py"
+    path.write_text(path.read_text() + "# merged\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=b"]
+    for words in (["init", "-q"], ["add", "src"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    assert extract(tmp_path / "book", src) == [path]
+    assert capsys.readouterr().err == ""
+
+
+def test_an_unchanged_book_is_not_read_again(book, tmp_path, monkeypatch):
+    src, path = tmp_path / "src", book(GOOD, LATER)
+    extract(path, src)
+    found = []
+    monkeypatch.setattr(
+        "_config.library.extraction.library",
+        lambda *given: found.append(given) or {},
+    )
+    assert extract(path, src) == extract(path, src, check=True) == []
+    assert not found
+    book(GOOD + "\n# %%\n")
+    with pytest.raises(ValueError, match="asked"):
+        monkeypatch.setattr("_config.library.extraction.library", asked)
+        extract(path, src)
+    (src / "groundup/linalg.py").write_text("")
+    with pytest.raises(ValueError, match="asked"):
+        extract(path, src)
+
+
+def asked(*_):
+    raise ValueError("asked")
+
+
+def test_what_a_killed_extraction_left_is_swept(book, tmp_path):
+    src = tmp_path / "src"
+    left = src / "groundup/nn/.layer.py.new"
+    left.parent.mkdir(parents=True)
+    left.write_text("half")
+    extract(book(GOOD, LATER), src)
+    assert not left.exists()
+
+
+def test_a_current_library_that_cannot_be_written_passes(
+    book, tmp_path, monkeypatch
+):
+    src, path = tmp_path / "src", book(GOOD)
+    extract(path, src)
+    shutil.rmtree(tmp_path / "_build")
+
+    def full(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("_config.library.output.FileLock.acquire", full)
+    monkeypatch.setattr("_config.chapters.files.tempfile.mkstemp", full)
+    assert extract(path, src) == []
+    monkeypatch.setattr("_config.library.output.Output.keep_edited", full)
+    book(GOOD.replace("2 *", "3 *"))
+    with pytest.raises(OSError, match="Read-only"):
+        extract(path, src)
+
+
+def test_the_library_states_the_projects_version(book, tmp_path):
+    project = tmp_path / "pyproject.toml"
+    project.write_text('[project]\nname = "groundup"\nversion = "7.8.9"\n')
+    extract(book(GOOD), tmp_path / "src")
+    text = (tmp_path / "src/groundup/__init__.py").read_text()
+    assert text.endswith('\n__version__ = "7.8.9"\n')
+    project.write_text('[project]\nname = "other"\nversion = "7.8.9"\n')
+    assert "version" not in library(tmp_path / "book")["__init__.py"].decode()
 
 
 def test_two_extractions_at_once(book, tmp_path, monkeypatch):
     path, src = book(GOOD, LATER), tmp_path / "src"
 
+    write = Output.write
+
     def slow(*arguments):
         time.sleep(1)  # long enough for the other to look
         write(*arguments)
 
-    monkeypatch.setattr("_config.library.extraction.write", slow)
+    monkeypatch.setattr("_config.library.output.Output.write", slow)
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(extract, path, src) for _ in range(2)]
     assert sorted(len(run.result()) for run in runs) == [0, 4]

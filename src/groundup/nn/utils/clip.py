@@ -8,6 +8,19 @@ import torch
 from torch import Tensor
 
 
+def _grads(parameters: Iterable[Tensor]) -> list[Tensor]:
+    one = isinstance(parameters, Tensor)
+    listed = [parameters] if one else parameters
+    return [p.grad.detach() for p in listed if p.grad is not None]
+
+
+def _norm(x: Tensor, order: float) -> Tensor:
+    """(sum |x|^order)^(1/order), or the largest |x|: (...) -> ()."""
+    if order == math.inf:
+        return x.abs().max()
+    return (x.abs() ** order).sum() ** (1 / order)
+
+
 def clip_grad_norm_(
     parameters: Iterable[Tensor],
     max_norm: float,
@@ -35,16 +48,3 @@ def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
     """Clip each element of the gradients to [-clip_value, clip_value]."""
     for grad in _grads(parameters):
         grad.clamp_(-clip_value, clip_value)
-
-
-def _grads(parameters: Iterable[Tensor]) -> list[Tensor]:
-    one = isinstance(parameters, Tensor)
-    listed = [parameters] if one else parameters
-    return [p.grad.detach() for p in listed if p.grad is not None]
-
-
-def _norm(x: Tensor, order: float) -> Tensor:
-    """(sum |x|^order)^(1/order), or the largest |x|: (...) -> ()."""
-    if order == math.inf:
-        return x.abs().max()
-    return (x.abs() ** order).sum() ** (1 / order)

@@ -2,17 +2,15 @@
 """The public names of groundup.optim.lr_scheduler."""
 
 from groundup.optim.lr_scheduler.base import LRScheduler as LRScheduler
-from groundup.optim.lr_scheduler.base import per_group as per_group
-from groundup.optim.lr_scheduler.base import set_lr as set_lr
-from groundup.optim.lr_scheduler.base import set_momentum as set_momentum
-from groundup.optim.lr_scheduler.cycle import Cycle as Cycle
+from groundup.optim.lr_scheduler.cycle import (
+    CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts,
+)
 from groundup.optim.lr_scheduler.cycle import CyclicLR as CyclicLR
 from groundup.optim.lr_scheduler.factor import ConstantLR as ConstantLR
 from groundup.optim.lr_scheduler.factor import (
     CosineAnnealingLR as CosineAnnealingLR,
 )
 from groundup.optim.lr_scheduler.factor import ExponentialLR as ExponentialLR
-from groundup.optim.lr_scheduler.factor import Factor as Factor
 from groundup.optim.lr_scheduler.factor import LinearLR as LinearLR
 from groundup.optim.lr_scheduler.factor import MultiStepLR as MultiStepLR
 from groundup.optim.lr_scheduler.factor import PolynomialLR as PolynomialLR
@@ -24,9 +22,6 @@ from groundup.optim.lr_scheduler.function import (
 from groundup.optim.lr_scheduler.one_cycle import OneCycleLR as OneCycleLR
 from groundup.optim.lr_scheduler.plateau import (
     ReduceLROnPlateau as ReduceLROnPlateau,
-)
-from groundup.optim.lr_scheduler.restart import (
-    CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts,
 )
 from groundup.optim.lr_scheduler.several import (
     ChainedScheduler as ChainedScheduler,

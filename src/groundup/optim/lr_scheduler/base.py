@@ -1,43 +1,11 @@
-# Extracted from book/3_training/4_annealing.py; edit it there.
-"""What all learning rate schedulers share: they count, set, are saved."""
+# Extracted from book/3_training/8_schedulers.py; edit it there.
+"""What learning rate schedulers share: they count, set, are saved."""
 
 from collections.abc import Mapping
+from types import FunctionType
 from typing import Any
 
-from torch import Tensor
-
-
-def _number(value: Tensor | float) -> Tensor | float:
-    """A rate to keep: a copy, if it is a tensor."""
-    return value.clone() if isinstance(value, Tensor) else value
-
-
-def set_lr(group: dict, lr: Tensor | float) -> None:
-    """A rate that is a tensor changes in place: compiled code looks there."""
-    if isinstance(group["lr"], Tensor):
-        group["lr"].fill_(lr)
-    else:
-        group["lr"] = lr
-
-
-def set_momentum(group: dict, momentum: float) -> None:
-    """Momentum, or the first of Adam's betas, which is the same thing."""
-    if "betas" in group:
-        group["betas"] = (momentum, *group["betas"][1:])
-    else:
-        group["momentum"] = momentum
-
-
-def per_group(name: str, optimizer: Any, values: Any) -> list:
-    """One value for each parameter group, or the list that was given."""
-    n_groups = len(optimizer.param_groups)
-    if not isinstance(values, list | tuple):
-        return [values] * n_groups
-    if len(values) != n_groups:
-        raise ValueError(
-            f"{len(values)} values of {name} for {n_groups} parameter groups"
-        )
-    return list(values)
+from groundup.optim.hyperparameters import kept_value, set_value
 
 
 class LRScheduler:
@@ -55,15 +23,14 @@ class LRScheduler:
         self.optimizer, self.last_epoch = optimizer, last_epoch
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
-                group.setdefault("initial_lr", _number(group["lr"]))
+                group.setdefault("initial_lr", kept_value(group["lr"]))
             elif "initial_lr" not in group:
                 raise KeyError(
                     f"'initial_lr' is not in param_groups[{i}]: load the "
                     "optimizer's state before going on at last_epoch"
                 )
-        self.base_lrs = [
-            group["initial_lr"] for group in optimizer.param_groups
-        ]
+        groups = optimizer.param_groups
+        self.base_lrs = [group["initial_lr"] for group in groups]
         self._initial_step()
 
     def _initial_step(self) -> None:
@@ -76,32 +43,91 @@ class LRScheduler:
         raise NotImplementedError(f"{type(self).__name__} defines no get_lr")
 
     def _closed_form(self) -> list:
-        return self.get_lr()
+        return self.get_lr()  # where the present rates do not matter
+
+    def step(self, epoch: int | None = None) -> None:
+        """Go on by one step, or to the one that is given."""
+        self._step_count += 1
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        rates = self.get_lr() if epoch is None else self._closed_form()
+        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
+            set_value(group, "lr", lr)
+        self._last_lr = self._lrs()
 
     def get_last_lr(self) -> list:
         """The rate of each group, as the last step set it."""
         return self._last_lr
 
-    def step(self, epoch: int | None = None) -> None:
-        """Go on by one step, or to the one that is given."""
-        self._step_count += 1
-        self._go_to(epoch)
-
-    def _go_to(self, epoch: int | None) -> None:
-        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-        rates = self.get_lr() if epoch is None else self._closed_form()
-        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
-            set_lr(group, lr)
-        self._last_lr = self._lrs()
-
     def _lrs(self) -> list:
-        return [_number(group["lr"]) for group in self.optimizer.param_groups]
+        return [
+            kept_value(group["lr"]) for group in self.optimizer.param_groups
+        ]
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer."""
-        return {k: v for k, v in vars(self).items() if k != "optimizer"}
+        """Everything but the optimizer; of functions what they hold."""
+        kept = vars(self).items()
+        return {k: _saved(v) for k, v in kept if k != "optimizer"}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on where another was, ours or torch's."""
-        own = vars(self).keys() & state_dict.keys() - {"optimizer"}
-        vars(self).update({name: state_dict[name] for name in own})
+        for name in vars(self).keys() & state_dict.keys() - {"optimizer"}:
+            own = getattr(self, name)
+            setattr(self, name, _loaded(own, state_dict[name]))
+
+
+def _saved(value: Any) -> Any:
+    if isinstance(value, LRScheduler):
+        return value.state_dict()
+    if callable(value):
+        plain = isinstance(value, FunctionType)
+        return None if plain else dict(vars(value))
+    return [*map(_saved, value)] if isinstance(value, list) else value
+
+
+def _loaded(own: Any, kept: Any) -> Any:
+    """After loading: `own`, if it is an object, or what was kept."""
+    if isinstance(own, LRScheduler):
+        own.load_state_dict(kept)
+    elif callable(own):
+        vars(own).update(kept or {})
+    elif isinstance(own, list) and any(map(_is_object, own)):
+        return [_loaded(*pair) for pair in zip(own, kept, strict=True)]
+    else:
+        return kept
+    return own
+
+
+def _is_object(value: Any) -> bool:
+    return callable(value) or isinstance(value, LRScheduler)
+
+
+class Factor(LRScheduler):
+    """Multiplies rates, above a floor: fill in `factor`."""
+
+    eta_min: float = 0.0
+    _jumps = False  # a staircase
+
+    def factor(self, step: int) -> float:
+        """What the rate is multiplied by, from the start up to a step."""
+        raise NotImplementedError(f"{type(self).__name__} defines no factor")
+
+    def get_lr(self) -> list:
+        """Each group's rate, moved on from what it is now."""
+        pairs = zip(self._lrs(), self.base_lrs, strict=True)
+        if self._is_initial and self.last_epoch and not self._jumps:
+            return self._lrs()
+        return [self._next(lr, base) for lr, base in pairs]
+
+    def _next(self, lr: float, base: float) -> float:
+        step, floor = self.last_epoch, self.eta_min
+        before = self.factor(step - 1) if step else 1.0
+        after = self.factor(step)
+        if before == 0:
+            return lr + (base - floor) * after
+        if after == before:
+            return lr
+        return floor + (lr - floor) * (after / before)
+
+    def _closed_form(self) -> list:
+        after, floor = self.factor(self.last_epoch), self.eta_min
+        return [floor + (base - floor) * after for base in self.base_lrs]

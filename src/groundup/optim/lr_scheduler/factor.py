@@ -1,47 +1,12 @@
-# Extracted from book/3_training/4_annealing.py; edit it there.
+# Extracted from book/3_training/8_schedulers.py; edit it there.
 """Schedulers that multiply the rate by a factor of the step."""
 
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from groundup.optim.lr_scheduler.base import LRScheduler
+from groundup.optim.lr_scheduler.base import Factor
 from groundup.optim.schedule import cosine, polynomial, ramp
-
-
-class Factor(LRScheduler):
-    """Multiplies rates, above a floor: fill in `factor`."""
-
-    eta_min: float = 0.0
-    _jumps = False
-
-    def factor(self, step: int) -> float:
-        """What the rate is multiplied by, from the start up to a step."""
-        raise NotImplementedError
-
-    def get_lr(self) -> list:
-        """Each group's rate, moved on from what it is now."""
-        rates = self._lrs()
-        if self._is_initial and self.last_epoch and not self._jumps:
-            return rates
-        return [
-            self._next(lr, base)
-            for lr, base in zip(rates, self.base_lrs, strict=True)
-        ]
-
-    def _next(self, lr: float, base: float) -> float:
-        step, floor = self.last_epoch, self.eta_min
-        before = self.factor(step - 1) if step else 1.0
-        after = self.factor(step)
-        if before == 0:
-            return lr + (base - floor) * after
-        if after == before:
-            return lr
-        return floor + (lr - floor) * (after / before)
-
-    def _closed_form(self) -> list:
-        after, floor = self.factor(self.last_epoch), self.eta_min
-        return [floor + (base - floor) * after for base in self.base_lrs]
 
 
 class StepLR(Factor):

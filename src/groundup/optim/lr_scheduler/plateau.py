@@ -1,4 +1,4 @@
-# Extracted from book/3_training/4_annealing.py; edit it there.
+# Extracted from book/3_training/8_schedulers.py; edit it there.
 """A rate that falls when a metric no longer improves."""
 
 import math
@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from groundup.optim.lr_scheduler.base import LRScheduler, per_group, set_lr
+from groundup.optim.hyperparameters import per_group, set_value
+from groundup.optim.lr_scheduler.base import LRScheduler
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -37,11 +38,6 @@ class ReduceLROnPlateau(LRScheduler):
         self.cooldown_counter = self.num_bad_epochs = self.last_epoch = 0
         self._last_lr = self._lrs()
 
-    @property
-    def in_cooldown(self) -> bool:
-        """Whether the last reduction is too recent to count bad steps."""
-        return self.cooldown_counter > 0
-
     def _is_better(self, value: float) -> bool:
         sign = 1 if self.mode == "max" else -1
         if self.threshold_mode == "rel":
@@ -49,6 +45,11 @@ class ReduceLROnPlateau(LRScheduler):
         else:
             bound = self.best + sign * self.threshold
         return sign * value > sign * bound
+
+    @property
+    def in_cooldown(self) -> bool:
+        """Whether the last reduction is too recent to count bad steps."""
+        return self.cooldown_counter > 0
 
     def step(self, metrics: Tensor | float, epoch: int | None = None) -> None:
         """See another value of the metric."""
@@ -71,4 +72,4 @@ class ReduceLROnPlateau(LRScheduler):
             old = float(group["lr"])
             new = max(old * self.factor, lowest)
             if old - new > self.eps:
-                set_lr(group, new)
+                set_value(group, "lr", new)

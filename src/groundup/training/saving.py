@@ -1,9 +1,14 @@
 # Extracted from book/3_training/3_learner.py; edit it there.
-"""Trees of numbers, text and tensors, as JSON and named tensors."""
+"""All of a run, in a file that is whole or absent, and checked to the bit."""
 
+import hashlib
+import json
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -24,8 +29,7 @@ def take_apart(
             return tree
         case Tensor():
             whole = torch.contiguous_format
-            data = tree.detach().cpu().clone(memory_format=whole)
-            tensors[path] = data
+            tensors[path] = tree.detach().cpu().clone(memory_format=whole)
             return {"tensor": path}
         case Mapping():
             items = [
@@ -58,6 +62,59 @@ def put_together(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     return tuple(items) if kind == "tuple" else items
 
 
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that appears whole, and on the disk, or not at all."""
+    path = Path(path)
+    new = path.with_name(path.name + ".tmp")
+    try:
+        with open(new, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the name too
+    finally:
+        os.close(folder)
+
+
+_DIGEST = b'\\"sha256\\": \\"'  # as JSON inside of JSON
+_ZEROS = b"0" * 64
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Any]) -> str:
+    """Write a tree of tensors, numbers and text; return its SHA-256."""
+    tensors: dict[str, Tensor] = {}
+    tree = take_apart(state, tensors)
+    text = json.dumps({"sha256": _ZEROS.decode(), "state": tree})
+    data = safetensors.torch.save(tensors, metadata={"checkpoint": text})
+    digest = hashlib.sha256(data).hexdigest()
+    write_file(path, data.replace(_ZEROS, digest.encode(), 1))
+    return digest
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The tree that was written; CheckpointError if one bit is another."""
+    data = Path(path).read_bytes()
+    start = data.find(_DIGEST) + len(_DIGEST)
+    told = data[start : start + len(_ZEROS)]
+    blank = data[:start] + _ZEROS + data[start + len(_ZEROS) :]
+    found = hashlib.sha256(blank).hexdigest()
+    if found.encode() != told:
+        raise CheckpointError(
+            f"{path} is damaged: it says its SHA-256 is "
+            f"{told.decode(errors='replace')}, but it is {found}"
+        )
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    tree = json.loads(header["__metadata__"]["checkpoint"])["state"]
+    return put_together(tree, safetensors.torch.load(data))
+
+
 def all_random_states(run: Run) -> dict[str, Any]:
     """The random states of Python, NumPy, torch, GPUs and the loaders."""
     gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
@@ -76,7 +133,7 @@ def set_all_random_states(run: Run, state: Mapping[str, Any]) -> None:
 
 def _generators(run: Run) -> list[torch.Generator]:
     """The loaders' and their samplers' own generators, each once."""
-    parts = [
+    parts = [  # of any make, so their attributes are asked for
         part
         for loader in (run.train, run.valid)
         for part in (loader, getattr(loader, "sampler", None))
@@ -111,6 +168,15 @@ def run_state(run: Run) -> dict[str, Any]:
     }
 
 
+def _with_state(run: Run) -> list[tuple[str, Callback]]:
+    """The callbacks that have something to save, with their classes' names."""
+    return [
+        (type(callback).__name__, callback)
+        for callback in run.active
+        if type(callback).state_dict is not Callback.state_dict
+    ]
+
+
 def load_run_state(run: Run, state: Mapping[str, Any]) -> None:
     """Put a run into the state of `run_state`."""
     saved = [name for name, _ in state["callbacks"]]
@@ -128,12 +194,3 @@ def load_run_state(run: Run, state: Mapping[str, Any]) -> None:
     for (_, callback), (_, its) in pairs:
         callback.load_state_dict(its)
     run.step, run.results = state["step"], state["results"]
-
-
-def _with_state(run: Run) -> list[tuple[str, Callback]]:
-    """The callbacks that have something to save, with their classes' names."""
-    return [
-        (type(callback).__name__, callback)
-        for callback in run.active
-        if type(callback).state_dict is not Callback.state_dict
-    ]

@@ -17,7 +17,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
@@ -44,25 +44,6 @@ class Benchmark:
         return f"{shown(Path(code.co_filename))}:{code.co_firstlineno}"
 
 
-@dataclass(frozen=True)
-class Result:
-    """Seconds a call, and the ratio ours / torch with its quartiles."""
-
-    names: tuple[str, ...]
-    label: str
-    place: str
-    ours: float
-    theirs: float
-    ratio: float
-    low: float
-    high: float
-    at_most: float | None
-
-    @property
-    def missed(self) -> bool:
-        return self.at_most is not None and self.ratio > self.at_most
-
-
 def benchmark(
     *names: str, label: str, at_most: float | None = None
 ) -> Callable[[Callable[[], Pair]], Benchmark]:
@@ -79,10 +60,11 @@ def declared(path: Path) -> list[Benchmark]:
     return [value for value in values if isinstance(value, Benchmark)]
 
 
-def compare(each: Benchmark, seconds: float) -> Result:
-    """Time the two calls in turns, another one first each turn.
+def compare(each: Benchmark, seconds: float) -> dict:
+    """Seconds a call, and the ratio ours / torch with its quartiles.
 
-    Turns go on for about ``seconds``, but there are at least five.
+    The two calls take turns, another one first each turn.  Turns go on for
+    about ``seconds``, but there are at least five.
     """
     timers = [Timer(call) for call in each.make()]
     numbers = [loops(timer) for timer in timers]
@@ -92,9 +74,18 @@ def compare(each: Benchmark, seconds: float) -> Result:
         times = {i: timers[i].timeit(numbers[i]) / numbers[i] for i in order}
         rounds.append((times[0], times[1]))
     low, ratio, high = quantiles([ours / theirs for ours, theirs in rounds])
-    times = [median(side) for side in zip(*rounds, strict=True)]
-    what = each.names, each.label, each.place
-    return Result(*what, *times, ratio, low, high, each.at_most)
+    return {
+        "names": each.names,
+        "label": each.label,
+        "place": each.place,
+        "ours": median(ours for ours, _ in rounds),
+        "theirs": median(theirs for _, theirs in rounds),
+        "ratio": ratio,
+        "low": low,
+        "high": high,
+        "at_most": each.at_most,
+        "missed": each.at_most is not None and ratio > each.at_most,
+    }
 
 
 def loops(timer: Timer, least: float = 0.01) -> int:
@@ -111,11 +102,10 @@ def compare_all(path: Path, seconds: float) -> list[dict]:
     results = []
     for each in declared(path):
         try:
-            result = compare(each, seconds)
+            results.append(compare(each, seconds))
         except Exception as error:
             error.add_note(f"in the benchmark at {each.place}")
             raise
-        results.append(asdict(result) | {"missed": result.missed})
     return results
 
 

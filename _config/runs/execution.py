@@ -5,9 +5,7 @@ and how, is in ``run.py``; what makes a chapter stale is in ``store.py``.
 """
 
 import asyncio
-import compileall
 import os
-import py_compile
 import re
 import sys
 import time
@@ -80,9 +78,6 @@ def execute(
     stale, fresh, failures = sort_out(chosen(names, book), book, src, folder)
     if stale:
         data.fetch(data.needed(stale), src)
-        # chapters may not: they write nothing in src
-        checked = py_compile.PycInvalidationMode.CHECKED_HASH
-        compileall.compile_dir(src, quiet=2, invalidation_mode=checked)
         jobs = jobs or min(2, os.cpu_count() or 1)
         failures += asyncio.run(run_all(stale, src, folder, jobs, limit))
         store.prune(folder, len(chapter_paths(book)))

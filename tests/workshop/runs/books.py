@@ -1,10 +1,8 @@
 """Small books of a test's own, with a library and a store."""
 
-import subprocess
 import sys
 from pathlib import Path
 
-from _config.chapters.files import ROOT
 from _config.chapters.parse import Chapter, read_chapter
 from _config.runs import store
 from _config.runs.execution import execute, sort_out
@@ -51,11 +49,6 @@ class Book:
         """The errors of a build, as text."""
         errors = execute(names, self.book, self.src, self.store)
         return [str(error) for error in errors]
-
-    def start(self, **options) -> subprocess.Popen:
-        """A build in a process of its own."""
-        pipe = {"stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(self.command, cwd=ROOT, **pipe | options)
 
     def load(self, name: str) -> store.Entry | None:
         return store.load(self.read(name), self.src, self.store)

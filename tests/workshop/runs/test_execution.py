@@ -1,10 +1,14 @@
 """Chapters run in kernels: what they put out, and all that can go wrong."""
 
 import errno
+import os
+import shutil
 import subprocess
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from nbclient import NotebookClient
 
 from _config.chapters.files import ROOT
 from _config.chapters.parse import Chapter
@@ -45,27 +49,64 @@ def test_a_chapter_runs_once_and_again_when_its_module_changes(book, capsys):
     assert texts(book.load("1_a/1_é"))[0] == "'new'"
 
 
+LIBRARY = """import warnings
+def call(f):
+    warnings.warn('old')
+    return f()
+"""
+HANGS = "# %% limit=1\nimport time\nwhile 1:\n    time.sleep(0.01)"
 FLOODS = {
-    "stream": "while True:\n    print('x' * 1000)",
     "descriptor": "import subprocess\nsubprocess.run(['yes'])",
     "update": "shown = display(1, display_id=True)\n"
     "while True:\n    shown.update('x' * 1000)",
     "fork": "import os, time\nif os.fork() == 0:\n"
-    "    while True:\n        print('x' * 1000)\ntime.sleep(50)",
+    "    for _ in range(1100):\n        print('x' * 1000)\ntime.sleep(50)",
     "error": "raise ValueError('x' * 1_100_000)",
 }
+WRITES = """
+from pathlib import Path
+import lib.one, os, shutil, subprocess, tempfile
+module = Path(lib.one.__file__)
+book = module.parents[2] / "book"
+Path("mine").write_text("x")
+Path("mine").rename("ours")
+os.symlink(module, "link")
+open(os.devnull, "w").close()
+tempfile.TemporaryFile()
+attempts = {
+    "write": lambda: (book / "new").write_text("x"),
+    "append": lambda: module.open("a"),
+    "open": lambda: os.open(book / "new", os.O_CREAT | os.O_RDWR),
+    "through": lambda: Path("link").write_text("x"),
+    "remove": module.unlink,
+    "move": lambda: shutil.move(module, "moved"),
+    "replace": lambda: os.replace("ours", module),
+    "copy": lambda: shutil.copy("ours", book / "new"),
+    "folder": lambda: os.mkdir(book / "new"),
+    "tree": lambda: shutil.rmtree(module.parent),
+    "home": lambda: Path("~/new").expanduser().write_text("x"),
+}
+for name, attempt in attempts.items():
+    try:
+        attempt()
+    except PermissionError:
+        continue
+    raise AssertionError(f"{name} worked")
+"""
 
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory):
     """A book in which all that can go wrong does, and one good chapter."""
     book = Book(tmp_path_factory.mktemp("broken"))
-    book.module("lib.one", "def call(f):\n    return f()\n")
+    book.module("lib.one", LIBRARY)
+    book.module("lib.two", "def two(): return 2\n")
     book.chapter("1_a/1_raises", "def f(x):\n    return 1 / x", "y = 0\n\nf(y)")
-    book.chapter("1_a/2_hangs", "# %% limit=1\nx = 1\nwhile x:\n    pass")
+    book.chapter("1_a/2_hangs", HANGS)
+    book.chapter("1_a/3_floods", "while True:\n    print('x' * 1000)")
     book.chapter("1_a/4_calm", f"{RAISES}x = 1")
-    draw = "from IPython.display import SVG\nSVG('<svg/>')"
-    book.chapter("1_a/5_silent", draw, f'# %% alt="A line"\n{draw}')
+    svg = "from IPython.display import SVG\nSVG('<svg/>')"
+    book.chapter("1_a/5_silent", svg, f'# %% alt="A line"\n{svg}')
     book.chapter("1_a/6_dies", "1", "import os\nos._exit(1)")
     book.chapter("1_a/7_unread", "# %% tags=[\n1")
     book.chapter(
@@ -78,14 +119,27 @@ def broken(tmp_path_factory):
         f'# %% alt="A line"\n{DRAW}',
         "import sys, warnings\nprint('note', file=sys.stderr)\n"
         "warnings.warn('careful')",
+        "from lib import one, two\nimport json\nlen(os.environ['TMPDIR']) < 50",
+        "def f():\n    return two.two() / 0",
+        "x = 1  # not shown",
+        f"{RAISES}one.call(f)",
+        f"{RAISES}json.loads('[')",
     )
     group = "raise ExceptionGroup('both', [KeyError(1), ValueError(2)])"
     book.chapter("1_a/9_group", f"{RAISES}{group}", f"x = 1\n{group}")
     for number, code in enumerate(FLOODS.values(), start=1):
         book.chapter(f"2_b/{number}_floods", code)
-    command = [*book.command, "--jobs=4"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    return book, done
+    touch = "assert subprocess.run(['touch', book / 'new']).returncode"
+    book.chapter("2_b/9_writes", WRITES, touch, "(book / 'new').touch()")
+    folder = book.store.with_name("x" * 90)  # no room for a socket's path
+    folder.mkdir()
+    return book, subprocess.run(
+        [*book.command, "--jobs=4"],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,6 +148,7 @@ def broken(tmp_path_factory):
         ("1_raises.py:13", "ZeroDivisionError: division by zero"),
         ("1_raises.py:8", "in f(x)"),
         ("2_hangs.py:8", "ran longer than its limit, 1 s"),
+        ("3_floods.py:6", "put out more than 1 MB"),
         ("4_calm.py:6", "tagged raises-exception, but raises nothing"),
         (
             "5_silent.py:6",
@@ -104,9 +159,10 @@ def broken(tmp_path_factory):
         ("8_good.py:23", "warning: note"),
         ("8_good.py:26", "warning: UserWarning: careful"),
         ("9_group.py:9", "ExceptionGroup: both (2 sub-exceptions)"),
+        ("9_writes.py:42", "a chapter writes in its own folder alone"),
         *(
-            (f"{number}_floods.py:6", "put out more than 1 MB")
-            for number in range(1, len(FLOODS) + 1)
+            (f"2_b/{number}_floods.py:6", "put out more than 1 MB")
+            for number, _ in enumerate(FLOODS, start=1)
         ),
     ],
 )
@@ -139,76 +195,35 @@ def test_figures_are_svg_in_the_colours_of_the_style(broken):
     assert "#1b1b1f" in figure["image/svg+xml"]
 
 
-def test_what_quotes_lines_of_code_holds_for_their_text(book):
-    book.module(
-        "lib.one",
-        "import warnings\ndef call(f):\n    warnings.warn('old')\n"
-        "    return f()\n",
-    )
-    book.module("lib.two", "def two(): return 2\n")
-    book.chapter(
-        "1_a/1_x",
-        "from lib import one, two\nimport json\ntwo.two()",
-        "def f():\n    return 1 / 0",
-        "x = 1  # not shown",
-        f"{RAISES}one.call(f)",
-        f"{RAISES}json.loads('[')",
-    )
-    assert book.run() == []
-    entry = book.load("1_a/1_x")
-    warning, called, loaded = (each for each in sum(entry.outputs[3:], []))
+def test_a_chapter_has_written_nothing_outside_its_folder(broken):
+    book, _ = broken
+    assert (book.src / "lib/one.py").read_text() == LIBRARY
+    assert {path.suffix for path in book.book.rglob("*")} == {"", ".py"}
+    assert {path.name for path in book.book.iterdir()} == {"1_a", "2_b"}
+
+
+def test_what_quotes_lines_of_code_holds_for_their_text(broken, tmp_path):
+    root = broken[0].book.parent
+    for name in ("book", "src", "store"):
+        shutil.copytree(root / name, tmp_path / name)
+    book, name = Book(tmp_path), "1_a/8_good"
+    entry = book.load(name)
+    room, warning, called, loaded = chain(*entry.outputs[4:])
+    assert room["data"]["text/plain"] == "True"  # for sockets in TMPDIR
     assert "src/lib/one.py:3: UserWarning: old" in warning["text"]
     called, loaded = (str(each["traceback"]) for each in (called, loaded))
     assert "one.py" not in called and "decoder.py" not in loaded
     assert "division by zero" in called and "Expecting value" in loaded
-    assert entry.quotes.keys() == {"1", "3", "4", "lib/one.py"}
+    assert entry.quotes.keys() == {"3", "5", "7", "8", "lib/one.py"}
 
     book.edit("lib/two", "def", "# a comment\ndef")
-    book.edit("1_a/1_x", "# not shown", "")
-    assert book.stale() == []
-    for name in ("lib/one", "1_a/1_x"):
-        book.edit(name, "def", "# a comment\ndef")
-        assert book.stale() == ["1_a/1_x"]
-        book.edit(name, "# a comment\n", "")
-        assert book.stale() == []
-
-
-def test_a_chapter_may_write_in_its_own_folder_alone(book):
-    book.module("lib.one", "one = 1\n")
-    places = [str(book.src / "lib/one.py"), str(book.book / "1_a/new.txt")]
-    book.chapter(
-        "1_a/1_x",
-        "from pathlib import Path\nimport os, shutil, subprocess, tempfile\n"
-        f"module, new = map(Path, {places})\n"
-        "Path('mine').write_text('x')\nPath('mine').rename('ours')\n"
-        "os.symlink(module, 'link')\nopen(os.devnull, 'w').close()\n"
-        "tempfile.TemporaryFile()\n",
-        "import lib.one, sys\n"
-        "attempts = {\n"
-        "    'write': lambda: new.write_text('x'),\n"
-        "    'append': lambda: module.open('a'),\n"
-        "    'open': lambda: os.open(new, os.O_CREAT | os.O_RDWR),\n"
-        "    'through': lambda: Path('link').write_text('x'),\n"
-        "    'remove': module.unlink,\n"
-        "    'move': lambda: shutil.move(module, 'moved'),\n"
-        "    'replace': lambda: os.replace('ours', module),\n"
-        "    'copy': lambda: shutil.copy('ours', new),\n"
-        "    'folder': lambda: new.mkdir(),\n"
-        "    'tree': lambda: shutil.rmtree(module.parent),\n"
-        "    'home': lambda: Path('~/new').expanduser().write_text('x'),\n"
-        "}\n"
-        "for name, attempt in attempts.items():\n"
-        "    try:\n        attempt()\n        print(name, 'worked')\n"
-        "    except PermissionError:\n        pass\n"
-        "sys.stdout.flush()\n",
-        "subprocess.run(['touch', new]).returncode != 0",
-        "new.write_text('x')",
-    )
-    (error,) = book.run()
-    assert "1_x.py:45: PermissionError" in error
-    assert "a chapter writes in its own folder alone" in error
-    assert (book.src / "lib/one.py").read_text() == "one = 1\n"
-    assert [p.name for p in (book.book / "1_a").iterdir()] == ["1_x.py"]
+    book.edit(name, "# not shown", "")
+    assert book.load(name)
+    for place in ("lib/one", name):
+        book.edit(place, "def", "# a comment\ndef")
+        assert not book.load(name)
+        book.edit(place, "# a comment\n", "")
+        assert book.load(name)
 
 
 def test_outputs_of_a_library_that_changed_meanwhile_are_not_kept(
@@ -267,11 +282,17 @@ def test_a_store_that_cannot_be_written_is_said_for_each_chapter(fake):
 
 
 def test_a_kernel_that_does_not_start_says_why(book, monkeypatch):
+    async def fail(client: NotebookClient) -> None:
+        log = Path(client.km.connection_file).with_name("log")
+        log.write_text("No module named encodings")
+        raise RuntimeError("Kernel died before replying to kernel_info")
+
     book.chapter("1_a/1_x", "1")
-    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    starting = "async_start_new_kernel_client"
+    monkeypatch.setattr(NotebookClient, starting, fail)
     (error,) = book.run()
-    assert "1_x.py:1: could not be run: RuntimeError" in error
-    assert "No module named" in error
+    assert "1_x.py:1: could not be run: RuntimeError: Kernel died" in error
+    assert "No module named encodings" in error
 
 
 def test_what_cannot_be_run_is_a_failure_of_its_chapter_alone(
@@ -285,7 +306,7 @@ def test_what_cannot_be_run_is_a_failure_of_its_chapter_alone(
 def test_two_builds_at_once_agree(book):
     book.chapter("1_a/1_x", "import time\ntime.sleep(0.3)\n'x'")
     book.chapter("1_a/2_y", "import time\ntime.sleep(0.3)\n'y'")
-    builds = [book.start() for _ in range(2)]
+    builds = [subprocess.Popen(book.command, cwd=ROOT) for _ in range(2)]
     assert [build.wait(timeout=120) for build in builds] == [0, 0]
     assert texts(book.load("1_a/1_x")) == ["'x'"]
     assert texts(book.load("1_a/2_y")) == ["'y'"]

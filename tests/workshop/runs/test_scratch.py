@@ -53,32 +53,54 @@ def short() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_what_ends_a_build_leaves_no_process_and_no_folder(short):
-    ends = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGKILL"]
-    builds = {}
-    for name in ends:
-        book, folder = Book(short / name), short / name / "tmp"
-        book.chapter("1_a/1_x", CODE)
-        folder.mkdir()
-        environment = os.environ | {"TMPDIR": str(folder)}
-        builds[name] = book, folder, book.start(env=environment)
-    left = {}
-    for name, (_, folder, build) in builds.items():
-        left[name] = started(folder, build)
-        build.send_signal(getattr(signal, name))
-    for name, (_, folder, build) in builds.items():
-        _, said = build.communicate(timeout=60)
-        if name != "SIGKILL":
-            assert said == "interrupted: what had ended is stored\n"
-            assert build.returncode == 130
-            assert not any(map(alive, left[name])), name
-            assert not [*folder.iterdir()]
+ALONE = f"""import signal, subprocess
+from pathlib import Path
+from _config.runs.scratch import interrupted, marked, on_ending, scratch
+on_ending(lambda number: signal.signal(number, interrupted))
+with scratch() as folder:
+    (folder / "work").mkdir()
+    code = {CODE!r}
+    command = [{sys.executable!r}, "-c", code]
+    subprocess.run(command, env=marked(folder), cwd=folder / "work")
+"""
 
-    book, folder, _ = builds["SIGKILL"]
+
+def test_what_ends_a_build_leaves_no_process_and_no_folder(short):
+    runs = {}
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGKILL"):
+        book, folder = Book(short / name), short / name / "tmp"
+        folder.mkdir(parents=True)
+        book.chapter("1_a/1_x", CODE)
+        whole = name in ("SIGINT", "SIGTERM")  # the others without a kernel
+        command = book.command if whole else [sys.executable, "-c", ALONE]
+        environment = os.environ | {"TMPDIR": str(folder)}
+        with open(short / name / "said", "wb") as said:
+            run = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stderr=said
+            )
+        runs[name] = book, folder, run
+    left = {}
+    for name, (_, folder, run) in runs.items():
+        left[name] = started(folder, run)
+        assert all(map(alive, left[name]))
+        run.send_signal(getattr(signal, name))
+    for name, (_, folder, run) in runs.items():
+        run.wait(timeout=60)
+        if name == "SIGKILL":
+            assert any(map(alive, left[name]))
+            continue
+        if name in ("SIGINT", "SIGTERM"):
+            said = (short / name / "said").read_text()
+            assert said == "interrupted: what had ended is stored\n"
+            assert run.returncode == 130
+        assert not any(map(alive, left[name])), name
+        assert not [*folder.iterdir()], name
+
+    book, folder, _ = runs["SIGKILL"]  # swept by the next build
     (book.book / "1_a/1_x.py").write_text("# %%\n")
-    assert any(map(alive, left["SIGKILL"]))
+    book.store.mkdir()
     environment = os.environ | {"TMPDIR": str(folder)}
-    assert book.start(env=environment).wait(timeout=60) == 0
+    subprocess.run([*book.command], cwd=ROOT, env=environment, check=True)
     assert not any(map(alive, left["SIGKILL"]))
     assert not [*folder.iterdir()]
 
@@ -93,16 +115,6 @@ def test_only_folders_that_no_run_holds_are_swept(tmp_path, monkeypatch):
         left = {path.name for path in tmp_path.iterdir()}
         assert left == {folder.name, "other", "book-link"}
     assert not folder.exists()
-
-
-def test_a_long_tmpdir_leaves_room_for_sockets(tmp_path, monkeypatch):
-    book = Book(tmp_path)
-    book.chapter("1_a/1_x", "import os\nlen(os.environ['TMPDIR']) < 40")
-    folder = tmp_path / ("x" * 90)
-    folder.mkdir()
-    monkeypatch.setattr(scratch.tempfile, "tempdir", str(folder))
-    assert book.run() == []
-    assert book.load("1_a/1_x").outputs[0][0]["data"]["text/plain"] == "True"
 
 
 def test_a_signal_that_was_ignored_stays_ignored():

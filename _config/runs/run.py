@@ -86,16 +86,19 @@ async def run(
 
 
 def note_reply(cell: dict, execute_reply: dict, **_: object) -> None:
-    """Let a cell that failed say so, when IPython puts out no error.
+    """Let a cell that failed say so, where IPython puts out no error.
 
-    It prints exception groups as plain text.
+    It prints the traceback of an exception group to stderr.
     """
     reply = execute_reply["content"]
     if reply["status"] == "error" and not raised(cell):
-        name, value = reply["ename"], reply["evalue"]
-        lines = [f"{name}: {value}"]
-        error = new_output("error", ename=name, evalue=value, traceback=lines)
-        cell.outputs.append(error)
+        printed = [one for one in cell.outputs if one.get("name") == "stderr"]
+        error = new_output(
+            "error", ename=reply["ename"], evalue=reply["evalue"]
+        )
+        error.traceback = ["".join(one.text for one in printed)]
+        kept = [one for one in cell.outputs if one not in printed]
+        cell.outputs = [*kept, error]
 
 
 async def run_cell(

@@ -7,6 +7,8 @@ from _config.chapters.parse import Chapter, read_chapter
 from _config.runs import store
 from _config.runs.execution import execute, sort_out
 
+RAISES = '# %% tags=["raises-exception"]\n'
+
 
 class Book:
     """A book, its library and its store in a temporary folder."""

@@ -1,229 +1,81 @@
-"""Chapters run in kernels: what they put out, and all that can go wrong."""
+"""Which chapters run, and what is said: no kernel is needed."""
 
 import errno
-import os
-import shutil
 import subprocess
-from itertools import chain
+from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
-from nbclient import NotebookClient
+from nbformat.v4 import new_output
 
 from _config.chapters.files import ROOT
-from _config.chapters.parse import Chapter
 from _config.runs import execution, scratch, store
-from tests.workshop.runs.books import Book, texts
+from tests.workshop.runs.books import RAISES, Book
 
-DRAW = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
-RAISES = '# %% tags=["raises-exception"]\n'
+STARTING = "async_start_new_kernel_client"
+
+
+class Client(Mock):
+    """Instead of one with a kernel: cells put out the SVG that they name."""
+
+    def __init__(self, nb=None, km=None, **_):
+        super().__init__()
+        self.nb, self.km = nb, km
+
+    async def async_start_new_kernel_client(self) -> None: ...
+
+    async def async_execute_cell(self, node, number) -> None:
+        if "<svg" in node.source:
+            data = {"image/svg+xml": node.source}
+            node.outputs = [new_output("display_data", data)]
 
 
 @pytest.fixture
-def book(tmp_path):
+def book(tmp_path, monkeypatch):
+    """A book whose chapters run without kernels."""
+
+    @asynccontextmanager
+    async def kernel(folder, *_):
+        yield Mock(connection_file=folder / "kernel.json")
+
+    monkeypatch.setattr("_config.runs.run.kernel", kernel)
+    monkeypatch.setattr("_config.runs.run.NotebookClient", Client)
     return Book(tmp_path)
 
 
-def test_a_chapter_runs_once_and_again_when_its_module_changes(book, capsys):
-    book.module("lib.one", "def one(): return 'é'\n")
-    book.chapter(
-        "1_a/1_é",
-        "from lib.one import one",
-        "one()",
-        "for i in range(3):\n    print(f'{i} ☃', end='\\r')",
-        f"{RAISES}1 / 0",
-        newline="\r\n",
-    )
-    assert book.run() == []
-    assert capsys.readouterr().out.startswith("1.1 1_a/1_é … ")
-    entry = book.load("1_a/1_é")
-    assert texts(entry)[:2] == ["'é'", "2 ☃\r"]
-    assert entry.outputs[3][0]["ename"] == "ZeroDivisionError"
-    assert len(entry.receipt["cells"]) == 4
+@pytest.fixture
+def pair(book):
+    book.chapter("1_a/1_x", "1")
+    book.chapter("1_a/2_y", "2")
+    return book
 
-    assert book.run() == []
+
+def test_chapters_run_and_are_stored_and_then_need_not_run(pair, capsys):
+    assert pair.run() == []
+    assert len(capsys.readouterr().out.split("\n")) == 3
+    assert pair.run() == []
     assert capsys.readouterr().out == ""
-
-    book.module("lib.one", "def one(): return 'new'\n")
-    assert book.run() == []
-    assert texts(book.load("1_a/1_é"))[0] == "'new'"
+    assert pair.run("1_a/2_y") == []
 
 
-LIBRARY = """import warnings
-def call(f):
-    warnings.warn('old')
-    return f()
-"""
-HANGS = "# %% limit=1\nimport time\nwhile 1:\n    time.sleep(0.01)"
-FLOODS = {
-    "descriptor": "import subprocess\nsubprocess.run(['yes'])",
-    "update": "shown = display(1, display_id=True)\n"
-    "while True:\n    shown.update('x' * 1000)",
-    "fork": "import os, time\nif os.fork() == 0:\n"
-    "    for _ in range(1100):\n        print('x' * 1000)\ntime.sleep(50)",
-    "error": "raise ValueError('x' * 1_100_000)",
-}
-WRITES = """
-from pathlib import Path
-import lib.one, os, shutil, subprocess, tempfile
-module = Path(lib.one.__file__)
-book = module.parents[2] / "book"
-Path("mine").write_text("x")
-Path("mine").rename("ours")
-os.symlink(module, "link")
-open(os.devnull, "w").close()
-tempfile.TemporaryFile()
-attempts = {
-    "write": lambda: (book / "new").write_text("x"),
-    "append": lambda: module.open("a"),
-    "open": lambda: os.open(book / "new", os.O_CREAT | os.O_RDWR),
-    "through": lambda: Path("link").write_text("x"),
-    "remove": module.unlink,
-    "move": lambda: shutil.move(module, "moved"),
-    "replace": lambda: os.replace("ours", module),
-    "copy": lambda: shutil.copy("ours", book / "new"),
-    "folder": lambda: os.mkdir(book / "new"),
-    "tree": lambda: shutil.rmtree(module.parent),
-    "home": lambda: Path("~/new").expanduser().write_text("x"),
-}
-for name, attempt in attempts.items():
-    try:
-        attempt()
-    except PermissionError:
-        continue
-    raise AssertionError(f"{name} worked")
-"""
+def test_a_cell_that_is_tagged_as_raising_has_to_raise(book):
+    book.chapter("1_a/1_calm", "1", f"{RAISES}x = 1")
+    (error,) = book.run()
+    assert "1_calm.py:9: tagged raises-exception, but raises nothing" in error
 
 
-@pytest.fixture(scope="module")
-def broken(tmp_path_factory):
-    """A book in which all that can go wrong does, and one good chapter."""
-    book = Book(tmp_path_factory.mktemp("broken"))
-    book.module("lib.one", LIBRARY)
-    book.module("lib.two", "def two(): return 2\n")
-    book.chapter("1_a/1_raises", "def f(x):\n    return 1 / x", "y = 0\n\nf(y)")
-    book.chapter("1_a/2_hangs", HANGS)
-    book.chapter("1_a/3_floods", "while True:\n    print('x' * 1000)")
-    book.chapter("1_a/4_calm", f"{RAISES}x = 1")
-    svg = "from IPython.display import SVG\nSVG('<svg/>')"
-    book.chapter("1_a/5_silent", svg, f'# %% alt="A line"\n{svg}')
-    book.chapter("1_a/6_dies", "1", "import os\nos._exit(1)")
-    book.chapter("1_a/7_unread", "# %% tags=[\n1")
+def test_a_figure_without_words_is_refused(book):
+    svg = "SVG('<svg/>')"
     book.chapter(
-        "1_a/8_good",
-        "import os, sys\n[len(os.listdir()), sys.flags.hash_randomization]",
-        "from urllib.error import URLError\n"
-        "from urllib.request import urlopen\n"
-        "try:\n    urlopen('http://example.com')\n"
-        "except URLError as error:\n    print(error.reason)",
-        f'# %% alt="A line"\n{DRAW}',
-        "import sys, warnings\nprint('note', file=sys.stderr)\n"
-        "warnings.warn('careful')",
-        "from lib import one, two\nimport json\nlen(os.environ['TMPDIR']) < 50",
-        "def f():\n    return two.two() / 0",
-        "x = 1  # not shown",
-        f"{RAISES}one.call(f)",
-        f"{RAISES}json.loads('[')",
+        "1_a/1_x", "# only a comment", svg, f'# %% alt="A"\n{svg}', svg
     )
-    group = "raise ExceptionGroup('both', [KeyError(1), ValueError(2)])"
-    book.chapter("1_a/9_group", f"{RAISES}{group}", f"x = 1\n{group}")
-    for number, code in enumerate(FLOODS.values(), start=1):
-        book.chapter(f"2_b/{number}_floods", code)
-    touch = "assert subprocess.run(['touch', book / 'new']).returncode"
-    book.chapter("2_b/9_writes", WRITES, touch, "(book / 'new').touch()")
-    folder = book.store.with_name("x" * 90)  # no room for a socket's path
-    folder.mkdir()
-    return book, subprocess.run(
-        [*book.command, "--jobs=4"],
-        cwd=ROOT,
-        env=os.environ | {"TMPDIR": str(folder)},
-        capture_output=True,
-        text=True,
+    (error,) = book.run()
+    assert (
+        '1_x.py:9: draws a figure: say what it shows in words, alt="..."'
+        in error
     )
-
-
-@pytest.mark.parametrize(
-    ("place", "message"),
-    [
-        ("1_raises.py:13", "ZeroDivisionError: division by zero"),
-        ("1_raises.py:8", "in f(x)"),
-        ("2_hangs.py:8", "ran longer than its limit, 1 s"),
-        ("3_floods.py:6", "put out more than 1 MB"),
-        ("4_calm.py:6", "tagged raises-exception, but raises nothing"),
-        (
-            "5_silent.py:6",
-            'draws a figure: say what it shows in words, alt="..."',
-        ),
-        ("6_dies.py:9", "its kernel died"),
-        ("7_unread.py:6", "tags= is not followed by JSON"),
-        ("8_good.py:23", "warning: note"),
-        ("8_good.py:26", "warning: UserWarning: careful"),
-        ("9_group.py:9", "ExceptionGroup: both (2 sub-exceptions)"),
-        ("9_writes.py:42", "a chapter writes in its own folder alone"),
-        *(
-            (f"2_b/{number}_floods.py:6", "put out more than 1 MB")
-            for number, _ in enumerate(FLOODS, start=1)
-        ),
-    ],
-)
-def test_what_is_wrong_is_said_with_its_line(broken, place, message):
-    _, done = broken
-    lines = [line for line in done.stderr.split("\n") if place in line]
-    assert any(message in line for line in lines), done.stderr[-3000:]
-
-
-def test_a_chapter_fails_alone(broken):
-    book, done = broken
-    assert done.returncode == 1
-    assert "\x1b" not in done.stdout + done.stderr
-    assert [chapter.name for chapter in book.sorted()[1]] == ["1_a/8_good"]
-    assert len(done.stderr) < 10_000
-
-
-def test_a_chapter_runs_in_an_empty_folder_without_network(broken):
-    book, _ = broken
-    first, second, *_ = texts(book.load("1_a/8_good"))
-    assert first == "[0, 0]"
-    assert "refused" in second
-
-
-def test_figures_are_svg_in_the_colours_of_the_style(broken):
-    book, _ = broken
-    figure = book.load("1_a/8_good").outputs[2][0]["data"]
-    assert "image/png" not in figure
-    assert "#2f7ed8" in figure["image/svg+xml"]
-    assert "#1b1b1f" in figure["image/svg+xml"]
-
-
-def test_a_chapter_has_written_nothing_outside_its_folder(broken):
-    book, _ = broken
-    assert (book.src / "lib/one.py").read_text() == LIBRARY
-    assert {path.suffix for path in book.book.rglob("*")} == {"", ".py"}
-    assert {path.name for path in book.book.iterdir()} == {"1_a", "2_b"}
-
-
-def test_what_quotes_lines_of_code_holds_for_their_text(broken, tmp_path):
-    root = broken[0].book.parent
-    for name in ("book", "src", "store"):
-        shutil.copytree(root / name, tmp_path / name)
-    book, name = Book(tmp_path), "1_a/8_good"
-    entry = book.load(name)
-    room, warning, called, loaded = chain(*entry.outputs[4:])
-    assert room["data"]["text/plain"] == "True"  # for sockets in TMPDIR
-    assert "src/lib/one.py:3: UserWarning: old" in warning["text"]
-    called, loaded = (str(each["traceback"]) for each in (called, loaded))
-    assert "one.py" not in called and "decoder.py" not in loaded
-    assert "division by zero" in called and "Expecting value" in loaded
-    assert entry.quotes.keys() == {"3", "5", "7", "8", "lib/one.py"}
-
-    book.edit("lib/two", "def", "# a comment\ndef")
-    book.edit(name, "# not shown", "")
-    assert book.load(name)
-    for place in ("lib/one", name):
-        book.edit(place, "def", "# a comment\ndef")
-        assert not book.load(name)
-        book.edit(place, "# a comment\n", "")
-        assert book.load(name)
+    assert error.endswith("(and so do lines 15)")
 
 
 def test_outputs_of_a_library_that_changed_meanwhile_are_not_kept(
@@ -243,74 +95,49 @@ def test_outputs_of_a_library_that_changed_meanwhile_are_not_kept(
     assert not [*book.store.glob("*")]
 
 
-@pytest.fixture
-def fake(book, monkeypatch):
-    """Two chapters that are run by a function instead of a kernel."""
-    book.chapter("1_a/1_x", "1")
-    book.chapter("1_a/2_y", "2")
-
-    async def run(chapter: Chapter, src: Path, *_: object) -> store.Entry:
-        return store.Entry(store.key(chapter, src), [[]], {})
-
-    monkeypatch.setattr("_config.runs.run.run", run)
-    return book
-
-
 def test_where_one_chapter_cannot_be_stored_the_others_are(
-    fake, monkeypatch, capsys
+    pair, monkeypatch, capsys
 ):
     def full(entry: store.Entry, folder: Path, save=store.save) -> None:
-        if entry.key == fake.entry("1_a/1_x").stem:
+        if entry.key == pair.entry("1_a/1_x").stem:
             raise OSError(errno.ENOSPC, "No space left on device")
         save(entry, folder)
 
     monkeypatch.setattr(store, "save", full)
-    (error,) = fake.run()
+    (error,) = pair.run()
     assert (
         "1_x.py:1: could not be stored: OSError: [Errno 28] No space left"
         in error
     )
     assert "1.1 1_a/1_x … could not be stored" in capsys.readouterr().out
-    assert fake.stale() == ["1_a/1_x"]
+    assert pair.stale() == ["1_a/1_x"]
 
 
-def test_a_store_that_cannot_be_written_is_said_for_each_chapter(fake):
-    fake.store.write_text("a file")
-    assert ["could not be stored" in error for error in fake.run()] == [
+def test_a_store_that_cannot_be_written_is_said_for_each_chapter(pair):
+    pair.store.write_text("a file")
+    assert ["could not be stored" in error for error in pair.run()] == [
         True
     ] * 2
 
 
 def test_a_kernel_that_does_not_start_says_why(book, monkeypatch):
-    async def fail(client: NotebookClient) -> None:
+    async def fail(client: Client) -> None:
         log = Path(client.km.connection_file).with_name("log")
         log.write_text("No module named encodings")
         raise RuntimeError("Kernel died before replying to kernel_info")
 
     book.chapter("1_a/1_x", "1")
-    starting = "async_start_new_kernel_client"
-    monkeypatch.setattr(NotebookClient, starting, fail)
+    monkeypatch.setattr(Client, STARTING, fail)
     (error,) = book.run()
     assert "1_x.py:1: could not be run: RuntimeError: Kernel died" in error
     assert "No module named encodings" in error
 
 
 def test_what_cannot_be_run_is_a_failure_of_its_chapter_alone(
-    fake, monkeypatch
+    pair, monkeypatch
 ):
-    monkeypatch.undo()
-    monkeypatch.setattr(scratch, "home", lambda: fake.book / "nowhere")
-    assert ["could not be run" in error for error in fake.run()] == [True] * 2
-
-
-def test_two_builds_at_once_agree(book):
-    book.chapter("1_a/1_x", "import time\ntime.sleep(0.3)\n'x'")
-    book.chapter("1_a/2_y", "import time\ntime.sleep(0.3)\n'y'")
-    builds = [subprocess.Popen(book.command, cwd=ROOT) for _ in range(2)]
-    assert [build.wait(timeout=120) for build in builds] == [0, 0]
-    assert texts(book.load("1_a/1_x")) == ["'x'"]
-    assert texts(book.load("1_a/2_y")) == ["'y'"]
-    assert len([*book.store.iterdir()]) == 2
+    monkeypatch.setattr(scratch, "home", lambda: pair.book / "nowhere")
+    assert ["could not be run" in error for error in pair.run()] == [True] * 2
 
 
 def test_an_unknown_chapter_is_named_with_those_there_are(book):

@@ -97,10 +97,9 @@ def test_what_ends_a_build_leaves_no_process_and_no_folder(short):
         assert not [*folder.iterdir()], name
 
     book, folder, _ = runs["SIGKILL"]  # swept by the next build
-    (book.book / "1_a/1_x.py").write_text("# %%\n")
-    book.store.mkdir()
+    (book.book / "1_a/1_x.py").unlink()
     environment = os.environ | {"TMPDIR": str(folder)}
-    subprocess.run([*book.command], cwd=ROOT, env=environment, check=True)
+    subprocess.run(book.command, cwd=ROOT, env=environment, check=True)
     assert not any(map(alive, left["SIGKILL"]))
     assert not [*folder.iterdir()]
 

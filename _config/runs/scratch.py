@@ -59,7 +59,7 @@ def reserve() -> tuple[Path, int]:
 def hold(folder: Path) -> int | None:
     """The lock on a folder, if no run has it."""
     with suppress(OSError):
-        lock = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return lock

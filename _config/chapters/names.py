@@ -166,22 +166,12 @@ class Resolver(ast.NodeVisitor):
         found = self.find(node.target.id)
         self.bind(node.target.id, node.target, found.path if found else "")
 
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
-        if node.name:
-            self.bind(node.name, node)
+    def visit_ExceptHandler(self, node: ast.AST) -> None:
+        for name in stored(node):
+            self.bind(name, node)
         self.generic_visit(node)
 
-    def visit_MatchAs(self, node: ast.MatchAs | ast.MatchStar) -> None:
-        if node.name:
-            self.bind(node.name, node)
-        self.generic_visit(node)
-
-    visit_MatchStar = visit_MatchAs
-
-    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
-        if node.rest:
-            self.bind(node.rest, node)
-        self.generic_visit(node)
+    visit_MatchAs = visit_MatchStar = visit_MatchMapping = visit_ExceptHandler
 
     # Scopes
 

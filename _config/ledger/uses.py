@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from _config.chapters.files import PACKAGE
-from _config.chapters.names import Resolver
+from _config.chapters.names import Resolver, local_nodes, stored
 from _config.ledger.torch_names import kind, tensor_names
 
 SELF = "self"  # the object of the class being defined: its fields are ours
@@ -32,16 +32,17 @@ class Named:
 def class_attributes(statements: Sequence[ast.stmt]) -> set[str]:
     """What the classes in ``statements`` define: methods, fields, self.x."""
     classes = [node for node in statements if isinstance(node, ast.ClassDef)]
-    found = set()
+    found = {
+        name
+        for each in classes
+        for inner in local_nodes(each.body)
+        for name in stored(inner)
+    }
     for node in (node for each in classes for node in ast.walk(each)):
         match node:
-            case ast.FunctionDef(name=name):
+            case ast.FunctionDef(name=name):  # of a class in the class
                 found.add(name)
             case ast.Attribute(ast.Name("self"), name, ast.Store()):
-                found.add(name)
-    for node in (node for each in classes for node in each.body):
-        match node:
-            case ast.AnnAssign(ast.Name(name)) | ast.Assign([ast.Name(name)]):
                 found.add(name)
     return found
 

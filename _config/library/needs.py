@@ -24,7 +24,7 @@ class Needs:
     meanings: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
-class Finder:
+class NameFinder:
     """Finds the needs of the modules of one chapter, and what is wrong."""
 
     def __init__(self, reading: Reading, modules: dict[str, Module]) -> None:
@@ -196,7 +196,9 @@ def analyse(
     modules: dict[str, Module], readings: dict[str, Reading]
 ) -> tuple[dict[str, Needs], list[ChapterError]]:
     """The needs of each module, and every name that the library lacks."""
-    finders = {name: Finder(each, modules) for name, each in readings.items()}
+    finders = {
+        name: NameFinder(each, modules) for name, each in readings.items()
+    }
     found = {
         name: finders[module.chapter.name].needs(module)
         for name, module in modules.items()

@@ -4,12 +4,12 @@ A chapter that fails does so alone: the others run and are stored.  What runs,
 and how, is in ``run.py``; what makes a chapter stale is in ``store.py``.
 """
 
+import argparse
 import asyncio
 import os
-import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from _config.chapters.files import (
@@ -19,11 +19,11 @@ from _config.chapters.files import (
     chapter_paths,
     shown,
 )
-from _config.chapters.parse import Cell, Chapter, read_chapter
+from _config.chapters.parse import Chapter, read_chapter
 from _config.runs import data, records, scratch, store
 from _config.runs.digests import notes
-from _config.runs.progress import Progress
 from _config.runs.reach import check_imports
+from _config.runs.reports import Progress, warnings
 
 
 def chosen(names: Iterable[str], book: Path = BOOK) -> list[Path]:
@@ -86,7 +86,7 @@ def execute(
         print(f"\n{failure}", file=sys.stderr)
     chapters = stale + fresh
     found = [one for each in chapters for one in warnings(each, src, folder)]
-    for warning in [*found, *records.orphans(chapters, book, src)]:
+    for warning in [*found, *records.orphans(book, src)]:
         print(warning, file=sys.stderr)
     notes(src).keep()
     return failures
@@ -104,7 +104,8 @@ async def run_all(
 
     loop, gate = asyncio.get_running_loop(), asyncio.Semaphore(jobs)
     cancel = asyncio.current_task().cancel
-    scratch.on_ending(lambda number: loop.add_signal_handler(number, cancel))
+    for number in scratch.endings():
+        loop.add_signal_handler(number, cancel)
     progress, failures = Progress(), []
 
     async def one(chapter: Chapter) -> None:
@@ -135,28 +136,38 @@ async def run_all(
     return failures
 
 
-def warnings(chapter: Chapter, src: Path, folder: Path) -> list[str]:
-    """What an author should see: output to stderr, records to be renewed."""
-    found = []
-    entry = store.load(chapter, src, folder)
-    outputs = entry.outputs if entry else []
-    cells = store.executed(chapter)
-    for cell, cell_outputs in zip(cells, outputs, strict=False):
-        for output in cell_outputs:
-            if output.get("name") == "stderr":
-                found += noted(cell, output["text"])
-    for kept in records.status(chapter, src):
-        if kept.status != records.CURRENT:
-            found.append(
-                (kept.cell.line, f"record {kept.name!r} is {kept.status}")
-            )
-    at = shown(chapter.path)
-    return [f"{at}:{line}: warning: {text}" for line, text in found]
-
-
-def noted(cell: Cell, text: str) -> list[tuple[int, str]]:
-    """How a cell's stderr begins, and each warning in it at its line."""
-    places = re.findall(r"^cell:(\d+): (.*)", text, re.MULTILINE)
-    placed = [(cell.first_line + int(line) - 1, what) for line, what in places]
-    first = text.strip().partition("\n")[0]
-    return placed if first[:5] == "cell:" else [(cell.line, first), *placed]
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command: 0 if all is well, 1 if something failed, 2, or 130."""
+    parser = argparse.ArgumentParser(prog="python -m _config.execute")
+    parser.add_argument("chapters", nargs="*", metavar="CHAPTER")
+    parser.add_argument("--list-stale", action="store_true")
+    parser.add_argument("--jobs", type=int)
+    parser.add_argument("--limit", type=float, help="seconds a cell may take")
+    parser.add_argument("--book", type=Path, default=BOOK)
+    parser.add_argument("--src", type=Path, default=SRC)
+    parser.add_argument("--store", type=Path, default=store.STORE)
+    args = parser.parse_args(arguments)
+    places = (args.book, args.src, args.store)
+    try:
+        with scratch.interruptible():
+            paths = chosen(args.chapters, args.book)
+            if not args.list_stale:
+                failures = execute(
+                    args.chapters, *places, args.jobs, args.limit
+                )
+                return bool(failures)
+    except LookupError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except ChapterError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("interrupted: what had ended is stored", file=sys.stderr)
+        return 130
+    stale, _, failures = sort_out(paths, *places)
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    for chapter in stale:
+        print(chapter.name)
+    return bool(failures)

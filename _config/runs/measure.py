@@ -1,5 +1,6 @@
 """Measure a record: call its function once a seed and keep what it returns."""
 
+import argparse
 import json
 import os
 import statistics
@@ -8,11 +9,17 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from _config.chapters.files import SRC, ChapterError, write
-from _config.chapters.parse import Cell, Chapter
+from _config.chapters.files import BOOK, SRC, ChapterError, shown, write
+from _config.chapters.parse import Cell, Chapter, read_chapter
+from _config.runs.execution import chosen
 from _config.runs.machine import hardware, versions
 from _config.runs.reach import cells
-from _config.runs.records import Record, look_up, record_key
+from _config.runs.records import (
+    Record,
+    look_up,
+    record_cells,
+    record_key,
+)
 
 
 def measure(
@@ -75,3 +82,32 @@ def check(chapter: Chapter, cell: Cell, values: dict[int, object]) -> None:
 
 def finite(value: object) -> bool:
     return isinstance(value, int | float) and abs(value) < float("inf")
+
+
+def main() -> int:
+    """The command: 1 if something is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m _config.record")
+    parser.add_argument("chapter", metavar="CHAPTER")
+    parser.add_argument("name", nargs="?", metavar="NAME")
+    parser.add_argument(
+        "--seeds", type=int, help="by default as many as kept, or 5"
+    )
+    parser.add_argument("--book", type=Path, default=BOOK)
+    parser.add_argument("--src", type=Path, default=SRC)
+    args = parser.parse_args()
+    try:
+        (path,) = chosen([args.chapter], args.book)
+        chapter = read_chapter(path, args.book)
+        found = record_cells(chapter)
+        if args.name:
+            found = [c for c in found if c.metadata["record"] == args.name]
+        if not found:
+            wanted = f"record {args.name!r}" if args.name else "record"
+            raise ChapterError(chapter.path, 1, f"the chapter has no {wanted}")
+        for cell in found:
+            done = measure(chapter, cell, args.seeds, args.src)
+            print(f"wrote {shown(done.path)}")
+    except (ChapterError, LookupError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

@@ -1,10 +1,11 @@
 """Our speed beside torch's: ratios, measured again where the code changed."""
 
+import argparse
 import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -14,7 +15,7 @@ from _config.runs import benchmarks
 from _config.runs.digests import digest
 from _config.runs.machine import versions
 from _config.runs.reach import modules
-from _config.runs.scratch import marked, scratch
+from _config.runs.scratch import interruptible, marked, scratch
 
 BENCHMARKS = ROOT / "tests" / "benchmarks"
 STORE = ROOT / "_build" / "bench.json"
@@ -124,3 +125,37 @@ def provenance(measured: dict, current: dict[str, str]) -> str:
         "Ratios are medians of alternating turns, with their quartiles, on "
         f"{measured['hardware']}, {used}, {measured['date']}.{old}"
     )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; 1 if an expectation is missed."""
+    parser = argparse.ArgumentParser(prog="python -m _config.bench")
+    stale = "measure only what has changed, briefly, and pass whatever it is"
+    parser.add_argument("--stale", action="store_true", help=stale)
+    parser.add_argument("--benchmarks", type=Path, default=BENCHMARKS)
+    parser.add_argument("--store", type=Path, default=STORE)
+    parser.add_argument("--src", type=Path, default=SRC)
+    seconds = "for each benchmark; 1 if only stale ones are measured, else 10"
+    parser.add_argument("--seconds", type=float, help=seconds)
+    options = parser.parse_args(arguments)
+    seconds = options.seconds or (1 if options.stale else 10)
+    places = options.benchmarks, options.store, options.src
+    before = read(options.store)
+    try:
+        with interruptible():
+            measured = measure_stale(*places, seconds, options.stale)
+    except (OSError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if measured == before:
+        return 0
+    for each in results(measured):
+        flag = (
+            f"  missed: at most {each['at_most']:g}" if each["missed"] else ""
+        )
+        times = f"{each['ours'] * 1e6:10.1f} us {each['theirs'] * 1e6:10.1f} us"
+        what = f"{' '.join(each['names'])} ({each['label']})"
+        print(f"{what:56} {times}  {spread(each)}{flag}")
+    print(provenance(measured, measured["keys"]))
+    missed = any(each["missed"] for each in results(measured))
+    return int(missed and not options.stale)

@@ -8,12 +8,13 @@ of no others, and of the library that they see.
 
 import ast
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from _config.chapters.files import SRC, ChapterError, shown
-from _config.chapters.parse import Cell, Chapter
+from _config.chapters.parse import Cell, Chapter, read_book
 from _config.runs.digests import digest, notes
 from _config.runs.reach import cells, code_key
 
@@ -92,31 +93,29 @@ def record_key(chapter: Chapter, cell: Cell, src: Path = SRC) -> str:
     return digest(json.dumps(code_key(chapter, needed, src)))[:32]
 
 
-def orphans(
-    chapters: Iterable[Chapter], book: Path, src: Path = SRC
-) -> Iterator[str]:
+def orphans(book: Path, src: Path = SRC) -> Iterator[str]:
     """A line for each kept measurement that no cell of a chapter makes."""
-    found = {each.path: status(each, src) for each in chapters}
-    claimed = {each.path for known in found.values() for each in known}
-    keys = {
-        record_key(chapter, each.cell, src): each.path
-        for chapter in chapters
-        for each in found[chapter.path]
-    }
     for path in sorted(book.glob("[0-9]*/*.*.json")):
-        home = path.with_name(path.name.partition(".")[0] + ".py")
-        if path in claimed or (home.exists() and home not in found):
-            continue
-        text = f"{shown(path)}:1: warning: no cell of {home.name} records it"
-        try:
-            other = keys.get(read_kept(path)["key"])
-        except ChapterError as error:
-            yield f"{error}, and no cell of {home.name} records it"
-            continue
-        if other:
-            yield f"{text}; its code is that of {other.name}: rename it"
-        else:
-            yield f"{text}: rename it with its chapter or cell, or delete it"
+        stem, name, _ = path.name.split(".", 2)
+        home = path.with_name(f"{stem}.py")
+        cell = re.compile(rf'^# %%.*\brecord="{re.escape(name)}"', re.MULTILINE)
+        if not (home.is_file() and cell.search(home.read_text("utf-8"))):
+            text = f"no cell of {home.name} records it"
+            yield f"{shown(path)}:1: warning: {text}: {advice(path, book, src)}"
+
+
+def advice(path: Path, book: Path, src: Path) -> str:
+    """What to do about an orphan: its code may have another name now."""
+    try:
+        key = read_kept(path)["key"]
+        for chapter in read_book(book):
+            for cell in record_cells(chapter):
+                if record_key(chapter, cell, src) == key:
+                    name = f"{chapter.path.stem}.{cell.metadata['record']}.json"
+                    return f"its code is now in {chapter.part}, call it {name}"
+    except ChapterError as error:
+        return error.message
+    return "rename it with its chapter or cell, or delete it"
 
 
 def quote(record: Record, value: str, form: str, spread: str = "") -> str:

@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -106,13 +106,21 @@ def end_processes(folder: Path) -> None:
         psutil.wait_procs(found, timeout=1)
 
 
-def on_ending(add: Callable[[int], object]) -> None:
-    """Call ``add`` for each signal that ends a process, ignored ones apart."""
-    for number in ENDINGS:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            add(number)
+def endings() -> list[int]:
+    """The signals that end this process, those that it ignores apart."""
+    return [n for n in ENDINGS if signal.getsignal(n) != signal.SIG_IGN]
 
 
-def interrupted(number: int, frame: object) -> None:
-    """A signal's handler: end as after Ctrl-C."""
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let whatever ends this process end it as Ctrl-C does."""
+    before = {number: signal.signal(number, interrupt) for number in endings()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt

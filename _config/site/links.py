@@ -27,11 +27,11 @@ class Link:
 
 def links(chapter: Chapter, library: dict[str, Export]) -> list[Link]:
     """Where the chapter's code names the library, in reading order."""
-    finder = Finder(chapter, library)
+    finder = LinkFinder(chapter, library)
     return sorted(finder.found, key=lambda link: (link.cell, link.start))
 
 
-class Finder(Resolver):
+class LinkFinder(Resolver):
     """Walks a chapter and keeps the spans whose name is an entry's."""
 
     def __init__(self, chapter: Chapter, library: dict[str, Export]) -> None:

@@ -226,13 +226,13 @@ of it.
 
 
 # %%
-def numeric_gradient(loss: Callable, params: Tensor) -> Tensor:
+def numerical_gradient(loss: Callable, params: Tensor) -> Tensor:
     axes = torch.eye(len(params))
     rises = [loss(params + axis) - loss(params - axis) for axis in axes]
     return torch.stack(rises) / 2
 
 
-assert_close(gradient(loss_at, first), numeric_gradient(loss_at, first))
+assert_close(gradient(loss_at, first), numerical_gradient(loss_at, first))
 
 # %% [markdown]
 r"""
@@ -469,6 +469,11 @@ plt.xlabel("step")
 plt.ylabel("loss")
 plt.legend()
 plt.show()
+
+# %% [markdown]
+r"""
+And what the two have found after these thirty steps, over the measurements:
+"""
 
 # %% alt="The two parabolas over the measured speeds: after thirty steps the unscaled one misses the left half of the points, the scaled one runs through all of them." tags=["hide-input"]
 plt.scatter(time, speed, s=16, color="0.5")

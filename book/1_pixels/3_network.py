@@ -364,7 +364,7 @@ function. `nn.Linear` is `init_params` and `linear` in one, with a better choice
 of random numbers.
 """
 
-# %% A borrowed layer loans="torch.nn.Linear torch.nn.Module torch.nn.Sequential torch.nn.ReLU" repaid="2_backward/6_linear"
+# %% A borrowed layer loans="torch.nn.Linear torch.nn.Module torch.nn.Sequential torch.nn.ReLU" repaid="2_backward/7_module"
 from torch import nn
 
 layer = nn.Linear(28 * 28, 1)
@@ -568,6 +568,11 @@ left.set(xlabel="epoch", ylabel="validation loss", yscale="log")
 right.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0.9, 1))
 right.legend()
 plt.show()
+
+# %% [markdown]
+r"""
+All models so far, beside the sources' numbers:
+"""
 
 # %% tags=["hide-input"]
 Markdown(f"""

@@ -784,6 +784,15 @@ def _fold(
     return x.reshape([math.prod(group) for group in groups if group or batch])
 
 
+# %%
+left, right = torch.randn(6, 2, 3), torch.randn(6, 3, 4)
+sizes = {"b": 6, "i": 2, "k": 3, "j": 4}
+product, labels = _contract(
+    (left, tuple("bik")), (right, tuple("bkj")), "bij", sizes
+)
+assert_close(product, left @ right)
+labels
+
 # %% [markdown]
 r"""
 Two things are left: the size of each label, where 1 goes with any other size,
@@ -923,6 +932,12 @@ head = """| rung | µs | × the one above | × the first | of peak | source, µs
 | --- | --: | --: | --: | --: | --: |
 """
 Markdown(head + "\n".join(rows))
+
+# %% [markdown]
+r"""
+The same as a picture, with a dashed line for the time that the product would
+take at the peak rate:
+"""
 
 # %% tags=["hide-input"] alt="Time of each version on a logarithmic scale. Three loops over tensors take tens of thousands of times as long as the operator @; the source's times fall along the same slope."
 fig, ax = plt.subplots(figsize=(7, 3.6))

@@ -472,6 +472,11 @@ def zeros_(tensor: Tensor) -> Tensor:
     return constant_(tensor, 0.0)
 
 
+# %%
+torch.manual_seed(0)
+filled = torch.empty(50, 784)
+normal_(filled, std=0.05).std(), uniform_(filled, -1, 1).std(), filled.mean()
+
 # %% [markdown]
 r"""
 The fans come from the shape. A convolution's weight has further axes: each of
@@ -511,6 +516,10 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         raise ValueError(f"no gain is known for {nonlinearity!r}")
     return _GAINS[nonlinearity]
 
+
+# %%
+kernels = torch.empty(32, 3, 5, 5)  # 32 units that see 3 channels, 5 by 5
+_calculate_fan_in_and_fan_out(kernels), calculate_gain("relu")
 
 # %% [markdown]
 r"""

@@ -570,12 +570,12 @@ functions, and short.
 
 | name | module | what it is |
 | --- | --- | --- |
-| `mse_gradient` | `gradients` | of the squared error, by the predictions |
-| `relu_gradient` | `gradients` | of ReLU, by its input |
-| `linear_input_gradient` | `gradients` | of a linear layer, by its input: `grad_y @ w.T` |
-| `linear_weight_gradient` | `gradients` | by its weights: `x.T @ grad_y` |
-| `linear_bias_gradient` | `gradients` | by its bias: the sum of the rows |
-| `numerical_gradient` | `gradients` | of any function, by trying |
+| `mse_gradient` | `manual.gradients` | of the squared error, by the predictions |
+| `relu_gradient` | `manual.gradients` | of ReLU, by its input |
+| `linear_input_gradient` | `manual.gradients` | of a linear layer, by its input: `grad_y @ w.T` |
+| `linear_weight_gradient` | `manual.gradients` | by its weights: `x.T @ grad_y` |
+| `linear_bias_gradient` | `manual.gradients` | by its bias: the sum of the rows |
+| `numerical_gradient` | `manual.gradients` | of any function, by trying |
 
 ## Questions
 

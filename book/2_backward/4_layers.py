@@ -103,15 +103,18 @@ for leaf, grad in zip(leaves, expected, strict=True):
 
 # %% [markdown]
 r"""
-`build` makes the network out of whatever `Lin`, `Relu`, `Mse` and `Model` mean
-at that moment. A gradient lands in the attribute `grad` of its
-parameter. That is where torch puts it, so every optimiser looks there.
+`build` makes the network out of whatever `LinearLayer`, `ReLULayer`, `MSELayer`
+and `Model` mean at that moment. (The source calls the three layers `Lin`,
+`Relu` and `Mse`; our names keep clear of the modules of 2.6 and torch.) A
+gradient lands in the attribute `grad` of its parameter. That is where torch
+puts it, so every optimiser looks there.
 """
 
 
 # %%
 def build(w1, b1, w2, b2) -> "Model":
-    return Model([Lin(w1, b1), Relu(), Lin(w2, b2)], Mse())
+    layers = [LinearLayer(w1, b1), ReLULayer(), LinearLayer(w2, b2)]
+    return Model(layers, MSELayer())
 
 
 def check(parameters=(w1, b1, w2, b2)) -> None:
@@ -137,7 +140,7 @@ uses them cannot tell the difference.
 
 
 # %%
-class Relu:
+class ReLULayer:
     def __call__(self, x: Tensor) -> Tensor:
         self.x = x
         return x.clamp(min=0)
@@ -155,7 +158,7 @@ the {term}`outer product` that 2.3 has warned of.
 
 
 # %%
-class Lin:
+class LinearLayer:
     def __init__(self, w: Tensor, b: Tensor):
         self.w, self.b = w, b
 
@@ -178,7 +181,7 @@ that 2.3 has shown; `squeeze(-1)` has none.
 
 
 # %%
-class Mse:
+class MSELayer:
     def __call__(self, out: Tensor, target: Tensor) -> Tensor:
         self.out, self.target = out, target
         return (out.squeeze(-1) - target).pow(2).mean()
@@ -188,7 +191,7 @@ class Mse:
 
 
 class Model:
-    def __init__(self, layers: list, loss: Mse):
+    def __init__(self, layers: list, loss: MSELayer):
         self.layers, self.loss = layers, loss
 
     def __call__(self, x: Tensor, target: Tensor) -> Tensor:
@@ -250,14 +253,14 @@ class Layer:
 r"""
 The layers shrink to their two formulas. In passing, the outer product turns
 into the {term}`Einstein summation` that it is: over the images `b`, for each
-input `i` and each output `j`. The giant array is gone. (A class that inherits
-from its old self, as `Model` does below, is a throwaway, to show only the lines
-that change. The last version will be written out.)
+input `i` and each output `j`. The giant array is gone. (`class Model(Model)`
+continues the class: it shows only the lines that change. The last version will
+be written out.)
 """
 
 
 # %%
-class Relu(Layer):
+class ReLULayer(Layer):
     def forward(self, x: Tensor) -> Tensor:
         return x.clamp(min=0)
 
@@ -265,7 +268,7 @@ class Relu(Layer):
         return relu_gradient(x, grad_y)
 
 
-class Mse(Layer):
+class MSELayer(Layer):
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
         return (out.squeeze(-1) - target).pow(2).mean()
 
@@ -274,7 +277,7 @@ class Mse(Layer):
 
 
 # %%
-class Lin(Layer):
+class LinearLayer(Layer):
     def __init__(self, w: Tensor, b: Tensor):
         self.w, self.b = w, b
 
@@ -307,7 +310,7 @@ to 158 ms with that.
 
 
 # %%
-class Lin(Lin):
+class LinearLayer(LinearLayer):
     def bwd(self, grad_y: Tensor, x: Tensor) -> Tensor:
         self.w.grad = linear_weight_gradient(x, grad_y)
         self.b.grad = linear_bias_gradient(grad_y)
@@ -403,7 +406,7 @@ class Model(Model):
 
 
 # %%
-class Relu(Layer):
+class ReLULayer(Layer):
     def forward(self, x: Tensor) -> Tensor:
         return x.clamp(min=0)
 
@@ -412,7 +415,7 @@ class Relu(Layer):
         return relu_gradient(x, grad_y)
 
 
-class Mse(Layer):
+class MSELayer(Layer):
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
         return (out.squeeze(-1) - target).pow(2).mean()
 
@@ -420,7 +423,14 @@ class Mse(Layer):
         return grad_y * mse_gradient(*self.args)
 
 
-class Lin(Layer):
+# %% [markdown]
+r"""
+Only the linear layer has something to learn.
+"""
+
+
+# %%
+class LinearLayer(Layer):
     def __init__(self, w: Tensor, b: Tensor):
         self.w, self.b = w, b
 
@@ -454,7 +464,7 @@ relu_gradient(z, grad_z).equal(grad_z * h.sign())
 
 
 # %%
-class Relu(Layer):
+class ReLULayer(Layer):
     def forward(self, x: Tensor) -> Tensor:
         return relu(x)
 
@@ -508,7 +518,7 @@ where `x @ w + b` makes a second pass over a second array.
 
 
 # %%
-class Lin(Layer):
+class LinearLayer(Layer):
     def __init__(self, weight: Tensor, bias: Tensor):
         self.weight, self.bias = weight, bias
 
@@ -570,8 +580,15 @@ class Layer:
         return self.input_gradient(grad_y)
 
 
+# %% [markdown]
+r"""
+Two layers fill it in: ReLU, with the mask of signs, and the linear layer, with
+its weights by rows.
+"""
+
+
 # %% ReLU tags=["export"]
-class Relu(Layer):
+class ReLULayer(Layer):
     """Negative elements become zero: any shape."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -584,7 +601,7 @@ class Relu(Layer):
 
 
 # %% A linear layer tags=["export"]
-class Lin(Layer):
+class LinearLayer(Layer):
     """An affine map of features: (n, d_in) -> (n, d_out)."""
 
     def __init__(self, weight: Tensor, bias: Tensor):
@@ -605,15 +622,24 @@ class Lin(Layer):
         return grad_y @ self.weight
 
 
+# %%
+layer, bend = LinearLayer(torch.eye(2), torch.tensor([0.0, -2.0])), ReLULayer()
+result = bend(layer(torch.ones(3, 2)))
+grad_x = layer.backward(bend.backward(torch.ones(3, 2)))
+result[0], grad_x[0], layer.weight.grad
+
 # %% [markdown]
 r"""
+The second unit is silent in all three rows: it learns nothing, and passes
+nothing on.
+
 The loss is a layer like the others, but for its second argument, and the model
 is the only one who knows an order.
 """
 
 
 # %% The loss tags=["export"]
-class Mse(Layer):
+class MSELayer(Layer):
     """Mean squared error: (n, 1), (n,) -> ()."""
 
     def forward(self, out: Tensor, target: Tensor) -> Tensor:
@@ -682,6 +708,13 @@ class Autograd:
         self.loss.backward()
 
 
+# %% [markdown]
+r"""
+A turn runs every rival once, in a new order, so that none is always the one
+that finds the caches warm. Gradients of the turn before are forgotten first.
+"""
+
+
 # %% tags=["reference"]
 def forget() -> None:
     for p in (w1, b1, w2, b2, *by_rows, *net.parameters()):
@@ -723,6 +756,11 @@ rows = [
 ]
 head = ["| version | pass, × autograd | way back, × autograd |"]
 Markdown("\n".join([*head, "| --- | --- | --- |", *rows]))
+
+# %% [markdown]
+r"""
+The first column again, as bars:
+"""
 
 # %% tags=["hide-input"] alt="Horizontal bars of the time of a pass beside autograd's, a line at 1. The outer product's is far longer than the figure and cut off. einsum and @ take about twice as long as autograd, without the gradient of x it falls to about 1, and the later versions are at the line."
 names = list(ratios)[1:]
@@ -832,7 +870,7 @@ len(list(InAList().parameters()))
 r"""
 It has no parameters. Torch's module looks at its attributes, and a list is an
 attribute like any other; nobody looks inside. The timing does not show it, and
-an optimiser would have nothing to train. Chapter {doc}`/2_backward/6_linear`
+an optimiser would have nothing to train. Chapter {doc}`/2_backward/7_module`
 builds the module and the list that is looked into. The rest of the listing is
 exercise 4.
 
@@ -844,9 +882,9 @@ run, no text has to remember a number.
 
 | name | module | what it is |
 | --- | --- | --- |
-| `Layer` | `manual` | the base: remembers its call; `forward`, `learn`, `input_gradient` |
-| `Relu`, `Lin`, `Mse` | `manual` | the layers, each both ways |
-| `Model` | `manual` | a list of layers and a loss, each run in its direction |
+| `Layer` | `manual.layers` | the base: remembers its call; `forward`, `learn`, `input_gradient` |
+| `ReLULayer`, `LinearLayer`, `MSELayer` | `manual.layers` | the layers, each both ways |
+| `Model` | `manual.layers` | a list of layers and a loss, each run in its direction |
 
 ## Questions
 
@@ -875,7 +913,7 @@ them apart.
 """
 
 # %% tags=["answer"]
-twice = Relu()
+twice = ReLULayer()
 twice(torch.tensor([1.0, 1.0]))
 twice(torch.tensor([-1.0, 1.0]))
 once = twice.input_gradient(torch.ones(2))  # the first call passed both
@@ -901,13 +939,13 @@ wants the sum over several batches must add them himself, as exercise 5 does.
 
 ## Exercises
 
-**1.** The source's ReLU is `x.clamp(min=0) - 0.5`. Derive it from `Relu`. Which
-of the two methods must change, and what is the trap?
+**1.** The source's ReLU is `x.clamp(min=0) - 0.5`. Derive it from `ReLULayer`.
+Which of the two methods must change, and what is the trap?
 """
 
 
 # %% tags=["solution"]
-class ShiftedRelu(Relu):
+class ShiftedReLULayer(ReLULayer):
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) - 0.5
 
@@ -916,11 +954,11 @@ class ShiftedRelu(Relu):
 
 
 # The gradient is ReLU's, but `out` is not: its sign is -1, 0 or 1.
-shifted, points = ShiftedRelu(), torch.linspace(-2, 2, 9)
+shifted, points = ShiftedReLULayer(), torch.linspace(-2, 2, 9)
 shifted(points)
 ones = torch.ones(9)
 assert_equal(shifted.input_gradient(ones), relu_gradient(points, ones))
-assert not Relu.input_gradient(shifted, ones).equal((points > 0).float())
+assert not ReLULayer.input_gradient(shifted, ones).equal((points > 0).float())
 
 # %% [markdown]
 r"""
@@ -977,8 +1015,8 @@ class Stack(Layer):
 
 
 def build_nested(w1, b1, w2, b2) -> Model:
-    inner = Stack(Relu(), Lin(w2, b2))
-    return Model([Lin(w1, b1), inner], Mse())
+    inner = Stack(ReLULayer(), LinearLayer(w2, b2))
+    return Model([LinearLayer(w1, b1), inner], MSELayer())
 
 
 build, flat = build_nested, build

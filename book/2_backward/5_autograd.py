@@ -259,60 +259,77 @@ product is a formula.
 
 So a step returns its value and, for each operand, a *rule*: a function from the
 gradient of the value to the gradient of the operand. (Mathematicians call it a
-pullback, and libraries a vector-Jacobian product, VJP.) The rules of arithmetic
-are those of school.
+pullback, and libraries a vector-Jacobian product, VJP.) A rule also says what
+it keeps from the forward pass.
 """
 
-# %% tags=["export"] module="autograd.rules" namespace=true
+# %% A rule tags=["export"] module="autograd.rules" namespace=true
 """The steps of a computation: each its value, and a rule for each operand."""
 
 from collections.abc import Callable
+from operator import mul, neg, truediv
 
 import torch
 from torch import Tensor
 
-Rule = Callable[[Tensor], Tensor]  # gradient of the value -> of the operand
+
+class Rule:
+    """How the gradient of an operand follows from that of the value."""
+
+    def __init__(self, function: Callable[..., Tensor], *saved: object):
+        self.function, self.saved = function, saved
+
+    def __call__(self, grad: Tensor) -> Tensor:
+        return self.function(grad, *self.saved)
+
+
 Step = tuple[Tensor, *tuple[Rule, ...]]
+
+
+# %% [markdown]
+r"""
+The rules of arithmetic are those of school.
+"""
 
 
 # %% Arithmetic tags=["export"] module="autograd.rules"
 def add_rule(a: Tensor, b: Tensor) -> Step:
     """a + b."""
-    return a + b, lambda grad: grad, lambda grad: grad
+    return a + b, Rule(lambda grad: grad), Rule(lambda grad: grad)
 
 
 def sub_rule(a: Tensor, b: Tensor) -> Step:
     """a - b."""
-    return a - b, lambda grad: grad, lambda grad: -grad
+    return a - b, Rule(lambda grad: grad), Rule(neg)
 
 
 def mul_rule(a: Tensor, b: Tensor) -> Step:
     """a * b."""
-    return a * b, lambda grad: grad * b, lambda grad: grad * a
+    return a * b, Rule(mul, b), Rule(mul, a)
 
 
 def div_rule(a: Tensor, b: Tensor) -> Step:
     """a / b."""
-    return a / b, lambda grad: grad / b, lambda grad: -grad * (a / b) / b
+    by_b = Rule(lambda grad, a, b: -grad * (a / b) / b, a, b)
+    return a / b, Rule(truediv, b), by_b
 
-
-# %% [markdown]
-r"""
-A rule is a {term}`closure`: it holds on to what it needs from the forward pass.
-That is all the saving of intermediates that chapter 2.3 did by hand. And it
-holds on to nothing else. The rule for `a` keeps `b`; if nobody asks for the
-gradient of `a`, we drop the rule, and `b` goes with it.
-"""
 
 # %%
 value, rule_a, rule_b = mul_rule(torch.tensor(2.0), torch.tensor(-3.0))
 value, rule_a(torch.tensor(1.0)), rule_b(torch.tensor(1.0))
 
-
 # %% [markdown]
 r"""
-The functions of one operand. Where the slope is easier to say with the result
-$y$ than with $x$, the rule keeps the result: $(e^x)' = y$,
+`Rule(mul, b)` multiplies the gradient by `b`, and keeps nothing but `b`. That
+is all the saving of intermediates that chapter 2.3 did by hand. If nobody asks
+for the gradient of `a`, we drop its rule, and `b` goes with it.
+
+A {term}`closure` would hold on to `b` as well, with fewer letters. But it tells
+nobody that it does, and the engine will have to know: to forget what was kept,
+and to notice when it was changed.
+
+Next the functions of one operand. Where the slope is easier to say with the
+result $y$ than with $x$, the rule keeps the result: $(e^x)' = y$,
 $\tanh' = 1 - y^2$, $\sigma' = y(1 - y)$.
 """
 
@@ -320,46 +337,78 @@ $\tanh' = 1 - y^2$, $\sigma' = y(1 - y)$.
 # %% Functions of one operand tags=["export"] module="autograd.rules"
 def neg_rule(x: Tensor) -> Step:
     """-x."""
-    return -x, lambda grad: -grad
-
-
-def pow_rule(x: Tensor, exponent: float) -> Step:
-    """x to the power of a number."""
-    if isinstance(exponent, Tensor):
-        raise TypeError("x ** y needs a number y; else (y * x.log()).exp()")
-    if exponent == 0:
-        return x**0, lambda grad: torch.zeros_like(grad)
-    return x**exponent, lambda grad: grad * exponent * x ** (exponent - 1)
+    return -x, Rule(neg)
 
 
 def exp_rule(x: Tensor) -> Step:
     """e to the power of x."""
     y = x.exp()
-    return y, lambda grad: grad * y
+    return y, Rule(mul, y)
 
 
 def log_rule(x: Tensor) -> Step:
     """The natural logarithm."""
-    return x.log(), lambda grad: grad / x
+    return x.log(), Rule(truediv, x)
 
 
 def tanh_rule(x: Tensor) -> Step:
     """The hyperbolic tangent."""
     y = x.tanh()
-    return y, lambda grad: grad * (1 - y * y)
+    return y, Rule(lambda grad, y: grad * (1 - y * y), y)
 
 
 def sigmoid_rule(x: Tensor) -> Step:
     """1 / (1 + exp(-x))."""
     y = 1 / (1 + (-x).exp())
-    return y, lambda grad: grad * y * (1 - y)
+    return y, Rule(lambda grad, y: grad * y * (1 - y), y)
+
+
+# %% Powers tags=["export"] module="autograd.rules"
+def pow_rule(x: Tensor, exponent: float) -> Step:
+    """x to the power of a number."""
+    if isinstance(exponent, Tensor):
+        raise TypeError("x ** y needs a number y; else (y * x.log()).exp()")
+    if exponent == 0:
+        return x**0, Rule(torch.zeros_like)
+    rule = Rule(lambda grad, x: grad * exponent * x ** (exponent - 1), x)
+    return x**exponent, rule
 
 
 # %% [markdown]
 r"""
-Some have a corner, where no slope exists. Torch's choices are ours: at the
-corner ReLU and the absolute value have slope 0, and clamping to a range still
-lets the gradient pass at its two ends.
+Are they right? {term}`Finite differences <finite difference>` judge, by chapter
+2.3's function. A step that returns a tensor is weighed with a random gradient,
+and so becomes one number.
+"""
+
+
+# %%
+def check_rules(step: Callable, *operands: Tensor) -> None:
+    """Each rule of a step against finite differences."""
+    value, *rules = step(*operands)
+    grad = torch.randn_like(value)
+
+    def weighed(x: Tensor, i: int) -> Tensor:
+        return (step(*operands[:i], x, *operands[i + 1 :])[0] * grad).sum()
+
+    for i, (rule, x) in enumerate(zip(rules, operands, strict=True)):
+        expected = numerical_gradient(lambda x, i=i: weighed(x, i), x)
+        assert_close(rule(grad), expected)
+
+
+torch.manual_seed(0)
+a, b = torch.rand(2, 5).double() + 0.5
+for step in (add_rule, sub_rule, mul_rule, div_rule):
+    check_rules(step, a, b)
+for step in (neg_rule, exp_rule, log_rule, tanh_rule, sigmoid_rule):
+    check_rules(step, a)
+check_rules(lambda x: pow_rule(x, 3), a)
+
+# %% [markdown]
+r"""
+Some functions have a corner, where no slope exists. Torch's choices are ours:
+at the corner ReLU and the absolute value have slope 0, and clamping to a range
+still lets the gradient pass at its two ends.
 """
 
 
@@ -367,32 +416,33 @@ lets the gradient pass at its two ends.
 def relu_rule(x: Tensor) -> Step:
     """max(x, 0), with slope 0 at 0."""
     y = x.clamp(min=0)
-    return y, lambda grad: grad * (y > 0)
+    return y, Rule(lambda grad, y: grad * (y > 0), y)
 
 
 def abs_rule(x: Tensor) -> Step:
     """The absolute value, with slope 0 at 0."""
-    return x.abs(), lambda grad: grad * x.sign()
+    return x.abs(), Rule(lambda grad, x: grad * x.sign(), x)
 
 
 def clamp_rule(
     x: Tensor, min: float | None = None, max: float | None = None
 ) -> Step:
-    """X forced between two bounds, with slope 1 at a bound."""
+    """x forced between two bounds, with slope 1 at a bound."""
     y = x.clamp(min, max)
-    return y, lambda grad: grad * (y == x)
+    return y, Rule(lambda grad, x, y: grad * (y == x), x, y)
 
 
-def where_rule(condition: Tensor, a: Tensor, b: Tensor) -> Step:
+def where_rule(a: Tensor, b: Tensor, condition: Tensor) -> Step:
     """Elements of a where the condition holds, else of b."""
-    choose = torch.where
-    return (
-        choose(condition, a, b),
-        lambda grad: None,  # a condition has no gradient
-        lambda grad: choose(condition, grad, 0),
-        lambda grad: choose(condition, 0, grad),
-    )
+    by_a = Rule(lambda grad, chosen: torch.where(chosen, grad, 0), condition)
+    by_b = Rule(lambda grad, chosen: torch.where(chosen, 0, grad), condition)
+    return torch.where(condition, a, b), by_a, by_b
 
+
+# %%
+corner, ones = torch.tensor([-1.0, 0.0, 1.0]), torch.ones(3)
+steps = relu_rule(corner), abs_rule(corner), clamp_rule(corner, 0, 1)
+[rule(ones).tolist() for _, rule in steps]
 
 # %% [markdown]
 r"""
@@ -428,14 +478,7 @@ def unbroadcast(grad: Tensor, shape: torch.Size) -> Tensor:
 # %%
 unbroadcast(torch.ones(4, 3), torch.Size([3]))
 
-# %% [markdown]
-r"""
-Is this the right thing? {term}`Finite differences <finite difference>` judge,
-by chapter 2.3's function.
-"""
-
 # %%
-torch.manual_seed(0)
 a, b = torch.randn(2, 4, 3).double(), torch.randn(4, 1).double()
 value, _, rule_b = mul_rule(a, b)
 numeric = numerical_gradient(lambda b: (a * b).sum(), b)
@@ -456,31 +499,37 @@ that it lacks.
 def matmul_rule(a: Tensor, b: Tensor) -> Step:
     """a @ b: (..., n, k), (..., k, m) -> (..., n, m); also of vectors."""
     row, column = a.dim() == 1, b.dim() == 1
-    left = a.unsqueeze(0) if row else a
-    right = b.unsqueeze(1) if column else b
 
     def matrix(grad: Tensor) -> Tensor:
         grad = grad.unsqueeze(-1) if column else grad
         return grad.unsqueeze(-2) if row else grad
 
-    def rule_b(grad: Tensor) -> Tensor:
+    def by_a(grad: Tensor, b: Tensor) -> Tensor:
+        right = b.unsqueeze(1) if column else b
+        return matrix(grad) @ right.mT
+
+    def by_b(grad: Tensor, a: Tensor) -> Tensor:
+        left = a.unsqueeze(0) if row else a
         grad = left.mT @ matrix(grad)
         return grad.squeeze(-1) if column else grad
 
-    return a @ b, lambda grad: matrix(grad) @ right.mT, rule_b
+    return a @ b, Rule(by_a, b), Rule(by_b, a)
 
+
+# %%
+a, b = torch.randn(4, 3).double(), torch.randn(3, 2).double()
+check_rules(matmul_rule, a, b)
+check_rules(matmul_rule, a, b[:, 0])
 
 # %% [markdown]
 r"""
 A sum is the opposite of broadcasting. What it adds up, the way back repeats:
 `expand` makes the copies without memory, with a stride of 0. To line up, the
-gradient first gets back the axes of size 1 that the sum dropped. And the
-maximum passes its gradient to the element that won; if several did, they share
-it.
+gradient first gets back the axes of size 1 that the sum dropped.
 """
 
 
-# %% Sums, means and maxima tags=["export"] module="autograd.axes"
+# %% Sums and means tags=["export"] module="autograd.axes"
 Dim = int | tuple[int, ...] | None
 
 
@@ -496,7 +545,7 @@ def sum_rule(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Step:
     """The sum over some axes, or over all."""
     shape, ones = x.shape, kept(x.shape, dim)
     value = x.sum(dim, keepdim=keepdim)
-    return value, lambda grad: grad.reshape(ones).expand(shape)
+    return value, Rule(lambda grad: grad.reshape(ones).expand(shape))
 
 
 def mean_rule(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Step:
@@ -504,94 +553,117 @@ def mean_rule(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Step:
     shape, ones = x.shape, kept(x.shape, dim)
     value = x.mean(dim, keepdim=keepdim)
     share = value.numel() / max(x.numel(), 1)
-    return value, lambda grad: (grad * share).reshape(ones).expand(shape)
+    return value, Rule(lambda grad: (grad * share).reshape(ones).expand(shape))
 
 
+# %% [markdown]
+r"""
+The maximum passes its gradient to the element that won; if several did, they
+share it.
+"""
+
+
+# %% Maxima tags=["export"] module="autograd.axes"
 def amax_rule(x: Tensor, dim: Dim = (), keepdim: bool = False) -> Step:
     """The maximum over some axes, or over all; ties share the gradient."""
     ones = kept(x.shape, dim)
     y = x.amax(() if dim is None else dim, keepdim=keepdim)
 
-    def rule(grad: Tensor) -> Tensor:
+    def rule(grad: Tensor, x: Tensor, y: Tensor) -> Tensor:
         won = x == y.reshape(ones)
         shares = unbroadcast(won.to(grad.dtype), torch.Size(ones))
         return won * (grad.reshape(ones) / shares)
 
-    return y, rule
+    return y, Rule(rule, x, y)
 
+
+# %%
+for step in (sum_rule, mean_rule, amax_rule):
+    check_rules(lambda x, step=step: step(x, 1), a)
+value, rule = amax_rule(torch.tensor([3.0, 1.0, 3.0]))
+rule(torch.tensor(1.0))
 
 # %% [markdown]
 r"""
 Operations that only move elements have rules that move them back. To expand is
 to broadcast on purpose, and the engine sums that already. A permutation is
-undone by the permutation that sorts it.
+undone by the permutation that sorts it. Torch takes a shape or an order number
+by number or as one tuple, and so do we.
 """
 
 
 # %% Changes of shape tags=["export"] module="autograd.axes"
-def reshape_rule(x: Tensor, shape: tuple[int, ...]) -> Step:
+def reshape_rule(x: Tensor, *shape: int | tuple[int, ...]) -> Step:
     """The same elements in another shape."""
     before = x.shape
-    return x.reshape(shape), lambda grad: grad.reshape(before)
+    return x.reshape(*shape), Rule(lambda grad: grad.reshape(before))
+
+
+def expand_rule(x: Tensor, *sizes: int | tuple[int, ...]) -> Step:
+    """Axes of size 1 repeated, without a copy."""
+    return x.expand(*sizes), Rule(lambda grad: grad)
 
 
 def transpose_rule(x: Tensor, dim0: int, dim1: int) -> Step:
     """Two axes exchanged."""
-    return x.transpose(dim0, dim1), lambda grad: grad.transpose(dim0, dim1)
+    value = x.transpose(dim0, dim1)
+    return value, Rule(lambda grad: grad.transpose(dim0, dim1))
 
 
-def permute_rule(x: Tensor, dims: tuple[int, ...]) -> Step:
+def permute_rule(x: Tensor, *dims: int | tuple[int, ...]) -> Step:
     """The axes in another order."""
-    dims = tuple(d % len(dims) for d in dims)
-    back = sorted(range(len(dims)), key=dims.__getitem__)
-    return x.permute(dims), lambda grad: grad.permute(back)
+    listed = dims[0] if dims and not isinstance(dims[0], int) else dims
+    order = [d % x.dim() for d in listed]
+    back = sorted(range(x.dim()), key=order.__getitem__)
+    return x.permute(order), Rule(lambda grad: grad.permute(back))
 
 
-def expand_rule(x: Tensor, shape: tuple[int, ...]) -> Step:
-    """Axes of size 1 repeated."""
-    return x.expand(shape), lambda grad: grad
-
-
-def cat_rule(*tensors: Tensor, dim: int = 0) -> Step:
-    """Tensors joined along an axis that exists."""
-    sizes = [x.shape[dim] for x in tensors]
-    rules = [
-        lambda grad, i=i: grad.split(sizes, dim)[i] for i in range(len(sizes))
-    ]
-    return torch.cat(tensors, dim), *rules
-
+# %%
+value, rule = permute_rule(torch.randn(4, 3, 2), 2, 0, 1)
+value.shape, rule(value).shape
 
 # %% [markdown]
 r"""
-Picking elements is the last. The way back puts each gradient where its element
-came from and leaves zeros elsewhere. An element that was picked twice gets
-both, so writing is not enough: it must be *adding*. To cover every kind of
-index at once we ask the index itself where it leads, with a tensor of
-positions.
+To join is to split on the way back. Picking elements is the last: the way back
+puts each gradient where its element came from and leaves zeros elsewhere. An
+element that was picked twice gets both, so writing is not enough: it must be
+*adding*. To cover every kind of index at once we ask the index itself where it
+leads, with a tensor of positions.
 """
 
 
-# %% Picking elements tags=["export"] module="autograd.axes"
+# %% Joining and picking tags=["export"] module="autograd.axes"
+def cat_rule(*tensors: Tensor, dim: int = 0) -> Step:
+    """Tensors joined along an axis that exists."""
+    sizes = [x.shape[dim] for x in tensors]
+
+    def rule(i: int) -> Rule:
+        return Rule(lambda grad: grad.split(sizes, dim)[i])
+
+    return torch.cat(tensors, dim), *map(rule, range(len(sizes)))
+
+
 def index_rule(x: Tensor, index: object) -> Step:
     """x[index], for any index that a tensor takes."""
     shape = x.shape
 
-    def rule(grad: Tensor) -> Tensor:
+    def rule(grad: Tensor, index: object) -> Tensor:
         places = torch.arange(shape.numel()).reshape(shape)[index].flatten()
         zeros = grad.new_zeros(shape.numel())
         return zeros.index_add(0, places, grad.flatten()).reshape(shape)
 
-    return x[index], rule
+    return x[index], Rule(rule, index)
 
 
+# %% Picking along one axis tags=["export"] module="autograd.axes"
 def gather_rule(x: Tensor, dim: int, index: Tensor) -> Step:
     """Elements picked along one axis: value[i][j] = x[i][index[i][j]]."""
     shape = x.shape
 
-    def rule(grad: Tensor) -> Tensor:
+    def rule(grad: Tensor, index: Tensor) -> Tensor:
         return grad.new_zeros(shape).scatter_add(dim, index, grad)
 
-    return x.gather(dim, index), rule
+    return x.gather(dim, index), Rule(rule, index)
 
 
 # %%
@@ -609,13 +681,15 @@ fit. Where the results of its rules go. And the rules.
 It does *not* keep its operands. A sum of two large tensors needs neither of
 them on the way back, so their memory should be free to go.
 
-One danger is left. A rule holds a tensor, not a copy. If someone changes that
+One danger is left. A rule keeps a tensor, not a copy. If someone changes that
 tensor in place before the way back, the rule computes with wrong numbers and
 nobody notices. Torch counts the changes of each tensor in `_version`, so we
 note the count when the step is recorded and compare it when the rule is used.
+To find the tensors, also those inside an index, one function looks into tuples
+and lists.
 """
 
-# %% tags=["export"] module="autograd.graph" namespace=true
+# %% What a step keeps tags=["export"] module="autograd.graph" namespace=true
 """The record of a computation, and the way back through it."""
 
 from collections.abc import Iterator, Set
@@ -623,16 +697,24 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
-FREED = (
+_FREED = (
     "backward a second time: the saved values are freed after the first; "
     "pass retain_graph=True to it to keep them"
 )
-CHANGED = (
+_CHANGED = (
     "a value that backward needs was changed in place after it was used; "
     "make the change on a copy, or after backward"
 )
 _births = count()
 Target = Any  # a Node, or a leaf in its place: both have shape and dtype
+
+
+def _tensors(saved: object) -> Iterator[Tensor]:
+    if isinstance(saved, Tensor):
+        yield saved
+    elif isinstance(saved, tuple | list):
+        for item in saved:
+            yield from _tensors(item)
 
 
 # %% A recorded step tags=["export"] module="autograd.graph"
@@ -644,19 +726,19 @@ class Node:
         value: Tensor,
         targets: list[Target | None],
         rule: Callable[[Tensor], list[Tensor | None]],
-        saved: list[Tensor],
+        saved: object,
     ):
         self.number = next(_births)
         self.shape, self.dtype = value.shape, value.dtype
         self.targets, self.rule = targets, rule
-        self.saved = [(tensor, tensor._version) for tensor in saved]
+        self.saved = [(tensor, tensor._version) for tensor in _tensors(saved)]
 
     def backward(self, grad: Tensor) -> Iterator[tuple[Target, Tensor]]:
         """Each target, with its gradient."""
         if self.rule is None:
-            raise RuntimeError(FREED)
+            raise RuntimeError(_FREED)
         if any(tensor._version != version for tensor, version in self.saved):
-            raise RuntimeError(CHANGED)
+            raise RuntimeError(_CHANGED)
         for target, piece in zip(self.targets, self.rule(grad), strict=True):
             if target is not None and piece is not None:
                 fitting = unbroadcast(piece, target.shape)
@@ -672,8 +754,15 @@ class Node:
 r"""
 The targets are the operands as the graph knows them. One that was itself
 computed is represented by the node that made it. One that was not, a
-{term}`leaf`, stands for itself.
+{term}`leaf`, stands for itself. Here is a product with 3, whose one target is
+the leaf `x`:
 """
+
+# %%
+x = torch.tensor([0.0, 1.0])
+y, by_x, _ = mul_rule(x, torch.tensor(3.0))
+product = Node(y, [x], lambda grad: [by_x(grad)], by_x.saved)
+list(product.backward(torch.ones(2)))
 
 # %% [markdown]
 r"""
@@ -718,13 +807,25 @@ def propagate(
 
 # %% [markdown]
 r"""
+A second step on top of the first, $e^{3x}$, has the slope $3 e^{3x}$:
+"""
+
+# %%
+z, by_y = exp_rule(y)
+power = Node(z, [product], lambda grad: [by_y(grad)], by_y.saved)
+grads = propagate(power, torch.ones(2))
+assert_close(grads[x], 3 * (3 * x).exp())
+grads[x]
+
+# %% [markdown]
+r"""
 Recording can be switched off, for validation and for the update of the weights.
 The switch is a context variable, so that a thread that evaluates does not
 disturb a thread that trains. `contextmanager` gives us the `with` block and the
 decorator alike.
 """
 
-# %% tags=["export"] module="autograd.grad_mode" earns="torch.no_grad torch.is_grad_enabled"
+# %% The switch tags=["export"] module="autograd.grad_mode" earns="torch.no_grad torch.is_grad_enabled"
 """The switch that turns recording off."""
 
 from contextlib import contextmanager
@@ -748,101 +849,10 @@ def is_grad_enabled() -> bool:
     return _recording.get()
 
 
-# %% [markdown]
-r"""
-## Taking a step
-
-Now a step can be taken. `apply` computes it on plain tensors, then throws away
-the rules that nobody needs, and with them what they hold: this is how the
-gradient of the *data*, which chapter 2.4 found to cost more than anything else,
-is never computed. A value that cannot have a gradient, such as a whole number
-or a truth value, is not recorded at all.
-"""
-
-
-# %% What a variable is to a step tags=["export"]
-"""Variables: tensors that remember how they were computed."""
-
-
-def data_of(x: object) -> object:
-    """The tensor inside a variable; anything else as it is."""
-    return x.data if isinstance(x, Variable) else x
-
-
-def needs_grad(x: object) -> bool:
-    """True for a variable that a gradient should reach."""
-    return isinstance(x, Variable) and x.requires_grad
-
-
-def _held(x: object) -> Iterator[Tensor]:
-    """The tensors that a rule holds in its closure, also inside a tuple."""
-    if isinstance(x, Tensor):
-        yield x
-    elif isinstance(x, tuple | list):
-        for item in x:
-            yield from _held(item)
-
-
-# %% Taking a step tags=["export"]
-def record(
-    value: Tensor,
-    operands: list["Variable | None"],
-    rule: Callable[[Tensor], list[Tensor | None]],
-    saved: list[Tensor],
-) -> "Variable":
-    """A variable for value that knows its way back, if anyone needs it."""
-    output = Variable(value)
-    wanted = any(x is not None for x in operands)
-    if wanted and is_grad_enabled() and value.is_floating_point():
-        targets = [x if x is None else x.grad_fn or x for x in operands]
-        output.grad_fn = Node(value, targets, rule, saved)
-    return output
-
-
-def apply(
-    rule: Callable[..., Step], *operands: object, **options: object
-) -> "Variable":
-    """Take one step on the operands' tensors and record it."""
-    value, *rules = rule(*map(data_of, operands), **options)
-    pairs = zip(operands, rules, strict=False)  # options are no operands
-    wanted = [(x, rule) for x, rule in pairs if needs_grad(x)]
-    rules = [rule for _, rule in wanted]
-    cells = [cell for rule in rules for cell in rule.__closure__ or ()]
-    return record(
-        value,
-        [x for x, _ in wanted],
-        lambda grad: [rule(grad) for rule in rules],
-        [tensor for cell in cells for tensor in _held(cell.cell_contents)],
-    )
-
-
-# %% [markdown]
-r"""
-The first gradient, of the output by itself, is 1. That is plain for one number
-only. For a tensor there is no such choice, so there we demand one.
-"""
-
-
-# %% The first gradient tags=["export"]
-def _first_grad(output: "Variable", grad: object = None) -> Tensor:
-    """The gradient to start from: grad, or 1 if the output is one number."""
-    if not output.requires_grad:
-        raise RuntimeError("nothing that requires a gradient led to this value")
-    shape = tuple(output.shape)
-    if grad is None:
-        if output.data.numel() != 1:
-            raise RuntimeError(
-                f"a gradient of shape {shape} is needed to start from: "
-                "it is 1 only for a single number"
-            )
-        return torch.ones_like(output.data)
-    grad = data_of(grad)
-    if grad.shape != output.shape:
-        raise RuntimeError(
-            f"expected a gradient of shape {shape}, got {tuple(grad.shape)}"
-        )
-    return grad
-
+# %%
+with no_grad():
+    inside = is_grad_enabled()
+inside, is_grad_enabled()
 
 # %% [markdown]
 r"""
@@ -850,179 +860,38 @@ r"""
 
 A variable must behave like the tensor in it: the same operators, the same
 methods. Each is one rule, applied to the variable and to whatever else was
-given. So the methods are made, not written.
+given. So the methods are made, not written. `apply` will take the step; we
+write it below.
 """
 
 
-# %% Methods from rules tags=["export"] module="autograd.operators" namespace=true
-"""What a variable can do: torch's operators and methods, each from a rule."""
+# %% Methods from rules tags=["export"]
+"""Variables: tensors that remember how they were computed."""
 
 from functools import wraps
 from typing import Self
 
 
-def lift(rule: Callable[..., Step]) -> Callable:
+def _lift(rule: Callable[..., Step]) -> Callable:
     """The method that applies a rule to self and what follows."""
 
     @wraps(rule)
     def method(
-        self: "Operators", *others: object, **options: object
-    ) -> "Operators":
-        return self.apply(rule, self, *others, **options)
+        self: "Variable", *others: object, **options: object
+    ) -> "Variable":
+        return apply(rule, self, *others, **options)
 
     return method
 
 
-def reflect(rule: Callable[..., Step]) -> Callable:
+def _reflect(rule: Callable[..., Step]) -> Callable:
     """The method for an operator whose left side is no variable: 2 - x."""
-    return lambda self, other: self.apply(rule, other, self)
+    return lambda self, other: apply(rule, other, self)
 
 
-def compare(name: str) -> Callable:
+def _compare(comparison: Callable) -> Callable:
     """The method for a comparison: a plain tensor of truth values."""
-
-    def method(self: "Operators", other: object) -> Tensor:
-        return getattr(self.data, name)(getattr(other, "data", other))
-
-    return method
-
-
-# %% The operators tags=["export"] module="autograd.operators"
-class Operators:
-    """Arithmetic, functions and reductions of a variable."""
-
-    __add__, __radd__ = lift(add_rule), reflect(add_rule)
-    __sub__, __rsub__ = lift(sub_rule), reflect(sub_rule)
-    __mul__, __rmul__ = lift(mul_rule), reflect(mul_rule)
-    __truediv__, __rtruediv__ = lift(div_rule), reflect(div_rule)
-    __matmul__, __rmatmul__ = lift(matmul_rule), reflect(matmul_rule)
-    __lt__, __le__ = compare("__lt__"), compare("__le__")
-    __gt__, __ge__ = compare("__gt__"), compare("__ge__")
-    __eq__, __ne__ = compare("__eq__"), compare("__ne__")
-    __hash__ = object.__hash__  # a class that compares must say so
-    __neg__ = lift(neg_rule)
-    __pow__ = lift(pow_rule)
-    __getitem__ = lift(index_rule)
-    exp = lift(exp_rule)
-    log = lift(log_rule)
-    tanh = lift(tanh_rule)
-    sigmoid = lift(sigmoid_rule)
-    relu = lift(relu_rule)
-    abs = lift(abs_rule)
-    clamp = lift(clamp_rule)
-    sum = lift(sum_rule)
-    mean = lift(mean_rule)
-    amax = lift(amax_rule)
-    gather = lift(gather_rule)
-
-    def max(
-        self, dim: int | None = None, keepdim: bool = False
-    ) -> Self | tuple[Self, Tensor]:
-        """The maximum; along an axis, with the indices where it lies."""
-        if dim is None:
-            return self.amax()
-        indices = self.data.max(dim, keepdim=True).indices
-        values = self.gather(dim, indices)
-        if keepdim:
-            return values, indices
-        return values.squeeze(dim), indices.squeeze(dim)
-
-
-# %% [markdown]
-r"""
-The methods that change a shape need a line more, to read their arguments as
-torch does: `reshape(2, 3)` and `reshape((2, 3))` alike. Most of them are one
-and the same rule. To squeeze an axis or to add one is to reshape.
-"""
-
-
-# %% Changes of shape tags=["export"] module="autograd.operators"
-def listed(sizes: tuple) -> tuple[int, ...]:
-    """The sizes, given one by one or as one tuple."""
-    nested = len(sizes) == 1 and isinstance(sizes[0], tuple | list)
-    return tuple(sizes[0] if nested else sizes)
-
-
-class Shapes:
-    """The shape of a variable and its changes; they share the memory."""
-
-    @property
-    def shape(self) -> torch.Size:
-        """The size of each axis."""
-        return self.data.shape
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type of the elements."""
-        return self.data.dtype
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def reshape(self, *shape: int) -> Self:
-        """The same elements in another shape."""
-        return self.apply(reshape_rule, self, listed(shape))
-
-    view = reshape
-
-    def expand(self, *sizes: int) -> Self:
-        """Axes of size 1 repeated, without a copy."""
-        return self.apply(expand_rule, self, listed(sizes))
-
-    def unsqueeze(self, dim: int) -> Self:
-        """A new axis of size 1."""
-        return self.reshape(self.data.unsqueeze(dim).shape)
-
-    def squeeze(self, *dim: int) -> Self:
-        """Without one axis of size 1, or without all of them."""
-        return self.reshape(self.data.squeeze(*dim).shape)
-
-
-# %% The order of the axes tags=["export"] module="autograd.operators"
-class Axes:
-    """Changes of the order of a variable's axes."""
-
-    def permute(self, *dims: int) -> Self:
-        """The axes in another order."""
-        return self.apply(permute_rule, self, listed(dims))
-
-    def transpose(self, dim0: int, dim1: int) -> Self:
-        """Two axes exchanged."""
-        return self.apply(transpose_rule, self, dim0, dim1)
-
-    @property
-    def mT(self) -> Self:
-        """The last two axes exchanged."""
-        return self.transpose(-2, -1)
-
-    @property
-    def T(self) -> Self:
-        """The transpose of a matrix."""
-        return self.transpose(0, 1)
-
-
-# %% [markdown]
-r"""
-Then there is `w -= step`, the update of a weight. It changes the tensor in
-place, which is no step that could be recorded. While we record it is therefore
-an error, and the update belongs into `no_grad`.
-"""
-
-
-# %% Changes in place tags=["export"]
-def _in_place(name: str) -> Callable:
-    """The operator that changes a variable's data, where none records."""
-
-    def method(self: "Variable", other: object) -> "Variable":
-        if is_grad_enabled() and (needs_grad(self) or needs_grad(other)):
-            raise RuntimeError(
-                "a change in place is not recorded: make it under no_grad, "
-                "or write x = x + y in place of x += y"
-            )
-        getattr(self.data, name)(data_of(other))
-        return self
-
-    return method
+    return lambda self, other: comparison(self.data, data_of(other))
 
 
 # %% [markdown]
@@ -1034,13 +903,9 @@ variable, its operands have decided that.
 """
 
 
-# %% A variable tags=["export"] earns="torch.Tensor.backward torch.Tensor.grad torch.Tensor.grad_fn torch.Tensor.is_leaf torch.Tensor.requires_grad torch.Tensor.requires_grad_ torch.Tensor.detach"
-class Variable(Operators, Shapes, Axes):
+# %% A variable tags=["export"] earns="torch.Tensor.grad torch.Tensor.grad_fn torch.Tensor.is_leaf torch.Tensor.requires_grad torch.Tensor.requires_grad_"
+class Variable:
     """A tensor that remembers how it was computed."""
-
-    apply = staticmethod(apply)
-    __iadd__, __isub__ = _in_place("add_"), _in_place("sub_")
-    __imul__, __itruediv__ = _in_place("mul_"), _in_place("div_")
 
     def __init__(self, data: object, requires_grad: bool = False):
         self.data = torch.as_tensor(data)
@@ -1048,11 +913,6 @@ class Variable(Operators, Shapes, Axes):
         self.grad_fn: Node | None = None
         self.wants_grad = False
         self.requires_grad_(requires_grad)
-
-    def __repr__(self) -> str:
-        origin = self.grad_fn and ", computed"
-        leaf = ", requires_grad=True" if self.wants_grad else ""
-        return f"Variable({self.data}{origin or leaf})"
 
     @property
     def is_leaf(self) -> bool:
@@ -1068,20 +928,148 @@ class Variable(Operators, Shapes, Axes):
         """Ask for a gradient, or no longer; for a leaf of floating point."""
         if not self.is_leaf:
             raise RuntimeError("only a leaf can be told; detach() makes one")
-        if requires_grad and not self.data.is_floating_point():
-            raise RuntimeError(f"a gradient of {self.dtype} has no meaning")
+        dtype = self.data.dtype
+        if requires_grad and not dtype.is_floating_point:
+            raise RuntimeError(f"a gradient of {dtype} has no meaning")
         self.wants_grad = requires_grad
         return self
+
+
+# %%
+x = Variable([1.0, 2.0], requires_grad=True)
+x.is_leaf, x.requires_grad, error_of(Variable([1, 2]).requires_grad_)
+
+# %% [markdown]
+r"""
+It shows where it comes from, and what its tensor looks like. `detach` gives a
+variable with the same data and no past.
+"""
+
+
+# %% What a variable shows tags=["export"] earns="torch.Tensor.detach"
+class Variable(Variable):
+    def __repr__(self) -> str:
+        origin = self.grad_fn and ", computed"
+        leaf = ", requires_grad=True" if self.wants_grad else ""
+        return f"Variable({self.data}{origin or leaf})"
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def shape(self) -> torch.Size:
+        """The size of each axis."""
+        return self.data.shape
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the elements."""
+        return self.data.dtype
 
     def detach(self) -> Self:
         """The same data without its past."""
         return Variable(self.data)
 
+
+# %% [markdown]
+r"""
+### Taking a step
+
+Now a step can be taken. `apply` computes it on plain tensors, then throws away
+the rules that nobody needs, and with them what they hold: this is how the
+gradient of the *data*, which chapter 2.4 found to cost more than anything else,
+is never computed. A value that cannot have a gradient, such as a whole number
+or a truth value, is not recorded at all.
+"""
+
+
+# %% What a variable is to a step tags=["export"]
+def data_of(x: object) -> object:
+    """The tensor inside a variable; anything else as it is."""
+    return x.data if isinstance(x, Variable) else x
+
+
+def needs_grad(x: object) -> bool:
+    """True for a variable that a gradient should reach."""
+    return isinstance(x, Variable) and x.requires_grad
+
+
+# %% Taking a step tags=["export"]
+def record(
+    value: Tensor,
+    operands: list[Variable | None],
+    rule: Callable[[Tensor], list[Tensor | None]],
+    saved: object,
+) -> Variable:
+    """A variable for value that knows its way back, if anyone needs it."""
+    output = Variable(value)
+    wanted = any(x is not None for x in operands)
+    if wanted and is_grad_enabled() and value.is_floating_point():
+        targets = [x if x is None else x.grad_fn or x for x in operands]
+        output.grad_fn = Node(value, targets, rule, saved)
+    return output
+
+
+def apply(
+    step: Callable[..., Step], *operands: object, **options: object
+) -> Variable:
+    """Take one step on the operands' tensors and record it."""
+    value, *rules = step(*map(data_of, operands), **options)
+    pairs = zip(operands, rules, strict=False)  # options are no operands
+    wanted = [(x, rule) for x, rule in pairs if needs_grad(x)]
+    rules = [rule for _, rule in wanted]
+    return record(
+        value,
+        [x for x, _ in wanted],
+        lambda grad: [rule(grad) for rule in rules],
+        [rule.saved for rule in rules],
+    )
+
+
+# %%
+x, w = Variable([1.0, 2.0]), Variable([3.0, 4.0], requires_grad=True)
+y = apply(mul_rule, x, w)
+y, y.grad_fn.targets, y.grad_fn.saved
+
+# %% [markdown]
+r"""
+One target and one saved tensor, with the count of its changes: the other rule
+is gone.
+
+### The first gradient
+
+It is that of the output by itself, and is 1. That is plain for one number only.
+For a tensor there is no such choice, so there we demand one.
+"""
+
+
+# %% The first gradient tags=["export"] module="autograd.graph"
+def first_grad(output: Any, grad: Tensor | None = None) -> Tensor:
+    """The gradient to start from: grad, or 1 if the output is one number."""
+    if not output.requires_grad:
+        raise RuntimeError("nothing that requires a gradient led to this value")
+    shape = tuple(output.shape)
+    if grad is None:
+        if output.data.numel() != 1:
+            raise RuntimeError(
+                f"a gradient of shape {shape} is needed to start from: "
+                "it is 1 only for a single number"
+            )
+        return torch.ones_like(output.data)
+    if grad.shape != output.shape:
+        raise RuntimeError(
+            f"expected a gradient of shape {shape}, got {tuple(grad.shape)}"
+        )
+    return grad
+
+
+# %% Backward tags=["export"] earns="torch.Tensor.backward"
+class Variable(Variable):
     def backward(
         self, gradient: object = None, retain_graph: bool = False
     ) -> None:
         """Add to the grad of every leaf that led here."""
-        grad = _first_grad(self, gradient)
+        grad = first_grad(self, data_of(gradient))
         grads = propagate(self.grad_fn or self, grad, retain_graph=retain_graph)
         for leaf, grad in grads.items():
             if leaf.grad is None:
@@ -1090,6 +1078,11 @@ class Variable(Operators, Shapes, Axes):
                 leaf.grad += grad
 
 
+# %%
+x, w = Variable([1.0, 2.0]), Variable([3.0, 4.0], requires_grad=True)
+apply(mul_rule, x, w).backward(torch.ones(2))
+w.grad
+
 # %% [markdown]
 r"""
 Two choices are hidden in the last lines. Gradients *accumulate*: a second
@@ -1097,6 +1090,165 @@ Two choices are hidden in the last lines. Gradients *accumulate*: a second
 hands the same tensor to both operands; without the copy, clipping one gradient
 in place would clip the other.
 
+### Operators and methods
+
+What remains is to write steps as torch does. Here is all of arithmetic, in one
+line an operator.
+"""
+
+# %% The operators tags=["export"]
+from operator import eq, ge, gt, le, lt, ne
+
+
+class Variable(Variable):
+    __add__, __radd__ = _lift(add_rule), _reflect(add_rule)
+    __sub__, __rsub__ = _lift(sub_rule), _reflect(sub_rule)
+    __mul__, __rmul__ = _lift(mul_rule), _reflect(mul_rule)
+    __truediv__, __rtruediv__ = _lift(div_rule), _reflect(div_rule)
+    __matmul__, __rmatmul__ = _lift(matmul_rule), _reflect(matmul_rule)
+    __lt__, __le__ = _compare(lt), _compare(le)
+    __gt__, __ge__ = _compare(gt), _compare(ge)
+    __eq__, __ne__ = _compare(eq), _compare(ne)
+    __hash__ = object.__hash__  # a class that compares must say so
+    __neg__ = _lift(neg_rule)
+    __pow__ = _lift(pow_rule)
+    __getitem__ = _lift(index_rule)
+
+
+# %%
+x = Variable([1.0, 2.0], requires_grad=True)
+y = 1 - x**2
+y, y < 0
+
+# %% [markdown]
+r"""
+The methods are of the same kind.
+"""
+
+
+# %% Functions and reductions tags=["export"]
+class Variable(Variable):
+    exp = _lift(exp_rule)
+    log = _lift(log_rule)
+    tanh = _lift(tanh_rule)
+    sigmoid = _lift(sigmoid_rule)
+    relu = _lift(relu_rule)
+    abs = _lift(abs_rule)
+    clamp = _lift(clamp_rule)
+    sum = _lift(sum_rule)
+    mean = _lift(mean_rule)
+    amax = _lift(amax_rule)
+    gather = _lift(gather_rule)
+
+
+# %% [markdown]
+r"""
+So are those that change a shape. To squeeze an axis or to add one is to
+reshape.
+"""
+
+
+# %% Changes of a variable's shape tags=["export"]
+class Variable(Variable):
+    reshape = view = _lift(reshape_rule)
+    expand = _lift(expand_rule)
+    transpose = _lift(transpose_rule)
+    permute = _lift(permute_rule)
+
+    def unsqueeze(self, dim: int) -> Self:
+        """A new axis of size 1."""
+        return self.reshape(self.data.unsqueeze(dim).shape)
+
+    def squeeze(self, *dim: int) -> Self:
+        """Without one axis of size 1, or without all of them."""
+        return self.reshape(self.data.squeeze(*dim).shape)
+
+    @property
+    def mT(self) -> Self:
+        """The last two axes exchanged."""
+        return self.transpose(-2, -1)
+
+    @property
+    def T(self) -> Self:
+        """The transpose of a matrix."""
+        return self.transpose(0, 1)
+
+
+# %% [markdown]
+r"""
+Only `max` needs more. Along an axis it also says where the maximum lies, and
+the gradient takes that one place.
+"""
+
+
+# %% The maximum and its place tags=["export"]
+class Variable(Variable):
+    def max(
+        self, dim: int | None = None, keepdim: bool = False
+    ) -> Self | tuple[Self, Tensor]:
+        """The maximum; along an axis, with the indices where it lies."""
+        if dim is None:
+            return self.amax()
+        indices = self.data.max(dim, keepdim=True).indices
+        values = self.gather(dim, indices)
+        if keepdim:
+            return values, indices
+        return values.squeeze(dim), indices.squeeze(dim)
+
+
+# %%
+x = Variable([[1.0, 3.0, 2.0], [4.0, 0.0, 5.0]], requires_grad=True)
+values, places = x.max(1)
+values.sum().backward()
+places, x.grad
+
+# %% [markdown]
+r"""
+Then there is `w -= step`, the update of a weight. It changes the tensor in
+place, which is no step that could be recorded. While we record it is therefore
+an error, and the update belongs into `no_grad`.
+"""
+
+
+# %% Changes in place tags=["export"]
+class Variable(Variable):
+    def _change(self, change: Callable, other: object) -> Self:
+        """Self after a change of its data, where no step is recorded."""
+        if is_grad_enabled() and (needs_grad(self) or needs_grad(other)):
+            raise RuntimeError(
+                "a change in place is not recorded: make it under no_grad, "
+                "or write x = x + y in place of x += y"
+            )
+        change(self.data, data_of(other))
+        return self
+
+    def __iadd__(self, other: object) -> Self:
+        return self._change(Tensor.add_, other)
+
+    def __isub__(self, other: object) -> Self:
+        return self._change(Tensor.sub_, other)
+
+    def __imul__(self, other: object) -> Self:
+        return self._change(Tensor.mul_, other)
+
+    def __itruediv__(self, other: object) -> Self:
+        return self._change(Tensor.div_, other)
+
+
+# %%
+def one_step(x: Variable) -> Variable:
+    x -= 0.5
+    return x
+
+
+x = Variable([1.0, 2.0], requires_grad=True)
+refused = error_of(lambda: one_step(x))
+with no_grad():
+    stepped = one_step(x)
+refused, stepped
+
+# %% [markdown]
+r"""
 ### The first test
 
 The values of the graph at the top, as tensors of one number.
@@ -1219,7 +1371,10 @@ name what to keep.
 """
 
 
-# %% The gradient as a value tags=["export"] earns="torch.autograd.grad"
+# %% The gradient as a value tags=["export"] module="autograd.several" earns="torch.autograd.grad"
+"""Functions of several variables: gradients as values, choices, joins."""
+
+
 def grad(
     output: Variable,
     inputs: Variable | tuple[Variable, ...],
@@ -1230,7 +1385,7 @@ def grad(
     """The gradients of output by each of inputs; no grad is changed."""
     inputs = (inputs,) if isinstance(inputs, Variable) else inputs
     targets = [x.grad_fn or x for x in inputs]
-    start = _first_grad(output, grad_output)
+    start = first_grad(output, data_of(grad_output))
     root = output.grad_fn or output
     found = propagate(root, start, set(targets), retain_graph)
     if not allow_unused and any(x not in found for x in targets):
@@ -1255,10 +1410,10 @@ is a join along a new axis.
 """
 
 
-# %% Several variables at once tags=["export"]
+# %% Several variables at once tags=["export"] module="autograd.several"
 def where(condition: Tensor, a: object, b: object) -> Variable:
     """Elements of a where the condition holds, else of b."""
-    return apply(where_rule, data_of(condition), a, b)
+    return apply(where_rule, a, b, condition)
 
 
 def cat(tensors: list[Variable], dim: int = 0) -> Variable:
@@ -1268,9 +1423,15 @@ def cat(tensors: list[Variable], dim: int = 0) -> Variable:
 
 def stack(tensors: list[Variable], dim: int = 0) -> Variable:
     """Variables joined along a new axis."""
-    shape = data_of(tensors[0]).unsqueeze(dim).shape
-    return cat([apply(reshape_rule, x, shape) for x in tensors], dim)
+    longer = [
+        apply(reshape_rule, x, data_of(x).unsqueeze(dim).shape) for x in tensors
+    ]
+    return cat(longer, dim)
 
+
+# %%
+a, b = (Variable(torch.randn(3), requires_grad=True) for _ in range(2))
+stack([a, where(a > b, a, b)]).shape, cat([a, b]).shape
 
 # %% [markdown]
 r"""
@@ -1299,7 +1460,7 @@ once, so the user says what is saved, and asks `needs_input_grad` what can be
 left out. It takes the same `record`.
 """
 
-# %% tags=["export"] module="autograd.function"
+# %% What forward leaves tags=["export"] module="autograd.function"
 """Functions whose gradient the user writes, in torch's form."""
 
 from functools import partial
@@ -1331,6 +1492,16 @@ class Function:
         """A gradient or None for each argument of forward."""
         raise NotImplementedError("backward(ctx, grad_output) is not written")
 
+
+# %% [markdown]
+r"""
+What the user's `backward` returns may be one gradient or several, so it is
+checked before the engine takes it.
+"""
+
+
+# %% Running a function of your own tags=["export"] module="autograd.function"
+class Function(Function):
     @classmethod
     def gradients(cls, ctx: Context, grad: Tensor) -> tuple:
         """What backward returns, checked, as a tuple."""
@@ -1388,8 +1559,14 @@ function may return a tensor, so we weigh its elements with a random direction
 and check the gradient of that one number.
 """
 
-# %% tags=["export"] module="autograd.check"
+# %% One number of a tensor tags=["export"] module="autograd.check"
 """A gradient checked by finite differences."""
+
+
+def _random_direction(output: Variable) -> Tensor:
+    """Weights for the elements of a tensor; the same for the same shape."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(output.shape, generator=generator).double()
 
 
 def _along(
@@ -1403,6 +1580,13 @@ def _along(
         return (data_of(output) * direction).sum()
 
     return weighed
+
+
+# %% [markdown]
+r"""
+The check itself asks for the gradients by `grad` and holds each against the
+differences.
+"""
 
 
 # %% A gradient checked tags=["export"] module="autograd.check" earns="torch.autograd.gradcheck"
@@ -1419,18 +1603,17 @@ def gradcheck(
     if not wanted or any(inputs[i].dtype != torch.float64 for i in wanted):
         raise ValueError("inputs that require a gradient, in float64, needed")
     output = function(*inputs)
-    generator = torch.Generator().manual_seed(0)
-    direction = torch.randn(output.shape, generator=generator).double()
+    direction = _random_direction(output)
     variables = tuple(inputs[i] for i in wanted)
     grads = grad(output, variables, direction, allow_unused=True)
     for i, found in zip(wanted, grads, strict=True):
-        found = torch.zeros_like(inputs[i].data) if found is None else found
+        x = inputs[i].data
+        found = torch.zeros_like(x) if found is None else found
         weighed = _along(function, inputs, i, direction)
-        expected = numerical_gradient(weighed, inputs[i].data, eps)
+        expected = numerical_gradient(weighed, x, eps)
         if not torch.allclose(found, expected, rtol, atol):
-            raise RuntimeError(
-                f"gradient of input {i}:\n{found}\nby differences:\n{expected}"
-            )
+            both = f"{found}\nby differences:\n{expected}"
+            raise RuntimeError(f"gradient of input {i}:\n{both}")
     return True
 
 
@@ -1646,17 +1829,17 @@ r"""
 
 | name | module | what it is |
 | --- | --- | --- |
-| `add_rule`, `exp_rule`, … | `autograd.rules` | a value, and a gradient rule for each operand |
+| `Rule` | `autograd.rules` | an operand's gradient from the value's, and what it keeps |
+| `add_rule`, `exp_rule`, … | `autograd.rules` | a value, and a rule for each operand |
 | `matmul_rule`, `sum_rule`, … | `autograd.axes` | the same for operations with axes |
 | `unbroadcast` | `autograd.axes` | what broadcasting repeated, summed |
-| `Operators`, `Shapes`, `Axes` | `autograd.operators` | a variable's methods, made from rules |
 | `Node` | `autograd.graph` | a recorded step |
 | `propagate` | `autograd.graph` | the way back, newest node first |
 | `record`, `apply` | `autograd.variable` | how a step is taken |
-| `Variable` | `autograd.variable` | a tensor that remembers; `backward`, `detach` |
-| `grad` | `autograd.variable` | gradients as values |
+| `Variable` | `autograd.variable` | a tensor that remembers: its methods, made from rules, and `backward` |
+| `grad` | `autograd.several` | gradients as values |
 | `no_grad`, `is_grad_enabled` | `autograd.grad_mode` | the switch |
-| `where`, `cat`, `stack` | `autograd.variable` | steps on several variables |
+| `where`, `cat`, `stack` | `autograd.several` | steps on several variables |
 | `Function`, `Context` | `autograd.function` | a gradient written by the user |
 | `gradcheck` | `autograd.check` | a gradient against finite differences |
 

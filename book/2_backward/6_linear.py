@@ -1,4 +1,4 @@
-# %% [markdown] module="nn.module"
+# %% [markdown] module="nn.parameter"
 r"""
 # nn.Linear, twice, and the square root of five
 
@@ -9,8 +9,8 @@ there?**
 
 We write it twice. Between the two stands a listing with four bugs, found by
 tests, and a constant, $\sqrt 5$, that looks like a bug and is not quite one.
-Around the layer grows what every later layer needs: parameters that are found
-by themselves, moved, saved, and loaded.
+Around the layer grows a small `Module`: it finds its parameters, calls
+`forward`, knows what is absent, and prints itself.
 
 | name | shape | meaning |
 | --- | --- | --- |
@@ -22,10 +22,9 @@ by themselves, moved, saved, and loaded.
 # %% Imports tags=["hide-input"]
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain, groupby
-from types import MappingProxyType
-from typing import Any, NamedTuple
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -123,7 +122,7 @@ and a {term}`module` something that can list the parameters it holds.
 """
 
 
-# %% A parameter tags=["export"] module="nn.parameter" earns="torch.nn.Parameter"
+# %% A parameter tags=["export"] earns="torch.nn.Parameter"
 """Parameters: the tensors that training changes."""
 
 
@@ -139,15 +138,6 @@ class Parameter(torch.Tensor):
         data = torch.empty(0) if data is None else data
         return torch.Tensor._make_subclass(cls, data, requires_grad)
 
-    def __deepcopy__(self, memo: dict) -> "Parameter":
-        if id(self) not in memo:
-            data = self.detach().clone(memory_format=torch.preserve_format)
-            memo[id(self)] = type(self)(data, self.requires_grad)
-        return memo[id(self)]
-
-    def __reduce_ex__(self, protocol: int) -> tuple:
-        return type(self), (self.detach(), self.requires_grad)
-
     def __repr__(self) -> str:
         data = self.detach().requires_grad_(self.requires_grad)
         return f"Parameter containing:\n{data!r}"
@@ -157,8 +147,7 @@ class Parameter(torch.Tensor):
 r"""
 A parameter *is* a tensor: `_make_subclass` puts another label on the same
 memory. The line with `__torch_function__` says that results of operations are
-plain tensors again; a sum of parameters is nothing to train. The rest makes
-copies and pickles keep the label.
+plain tensors again; a sum of parameters is nothing to train.
 """
 
 # %%
@@ -167,667 +156,184 @@ type(weight), type(weight * 2), weight.requires_grad
 
 # %% [markdown]
 r"""
-Now the module. Its attributes lie in a dictionary, `vars(self)`. Go through it:
+Torch refuses to deep-copy a type that it does not know. A pickle, by which a
+parameter travels to another process, it reads back as the result of an
+operation, and what is not a leaf of the graph gets no gradient:
+"""
+
+# %%
+pickle.loads(pickle.dumps(weight)).is_leaf
+
+# %% [markdown]
+r"""
+So both are told how to make a parameter again. What somebody has pinned to it,
+such as a mark that an optimiser reads, goes with the pickle.
+"""
+
+
+# %% Copies and pickles tags=["export"]
+class Parameter(Parameter):
+    def __deepcopy__(self, memo: dict) -> "Parameter":
+        if id(self) not in memo:
+            data = self.detach().clone(memory_format=torch.preserve_format)
+            memo[id(self)] = type(self)(data, self.requires_grad)
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: int) -> tuple:
+        made_of = type(self), self.detach(), self.requires_grad, vars(self)
+        return _rebuild, made_of
+
+
+def _rebuild(
+    kind: type, data: Tensor, requires_grad: bool, attributes: dict
+) -> Parameter:
+    param = kind(data, requires_grad)
+    vars(param).update(attributes)
+    return param
+
+
+# %%
+weight = Parameter(torch.ones(2, 3))
+weight.decays = False
+read = pickle.loads(pickle.dumps(weight))
+type(copy.deepcopy(weight)), type(read), read.is_leaf, read.decays
+
+# %% [markdown]
+r"""
+## A module in ten lines
+
+The attributes of an object lie in a dictionary, `vars(self)`. Go through it:
 what is a parameter is listed, and what is a module is asked for its own.
 """
 
 
-# %%
-class Small:
+# %% Found, and called
+class Module:
+    def __call__(self, *args: Any) -> Any:
+        return self.forward(*args)
+
     def named_parameters(self, prefix: str = "") -> Iterator:
         for name, value in vars(self).items():
             if isinstance(value, Parameter):
                 yield prefix + name, value
-            elif isinstance(value, Small):
+            elif isinstance(value, Module):
                 yield from value.named_parameters(f"{prefix}{name}.")
 
-    def __call__(self, input: Tensor) -> Tensor:
-        return self.forward(input)
+    def parameters(self) -> list[Parameter]:
+        return [param for _, param in self.named_parameters()]
 
 
-class Product(Small):
-    def __init__(self, d_in: int, d_out: int):
-        self.weight = Parameter(torch.randn(d_out, d_in) / math.sqrt(d_in))
+# %% [markdown]
+r"""
+The first version again, held by a module. It draws the same numbers and has to
+learn the same, batch for batch; only nobody tells `train` what to train.
+"""
+
+
+# %%
+class Linear(Module):
+    def __init__(self, in_features: int, out_features: int):
+        self.weight = Parameter(torch.randn(out_features, in_features))
+        self.bias = Parameter(torch.randn(out_features))
 
     def forward(self, input: Tensor) -> Tensor:
-        return input @ self.weight.T
+        return input @ self.weight.T + self.bias
 
 
-class Network(Small):
+torch.manual_seed(0)
+layer = Linear(784, 10)
+losses = train(layer, layer.parameters())
+assert_close(torch.tensor(losses), torch.tensor(first_losses))
+round(losses[0], 2), round(sum(losses[-50:]) / 50, 2)
+
+# %% [markdown]
+r"""
+Modules hold modules, to any depth, and the names say where each parameter
+lives.
+"""
+
+
+# %%
+class Network(Module):
     def __init__(self):
-        self.hidden, self.output = Product(784, 50), Product(50, 10)
+        self.hidden, self.output = Linear(784, 50), Linear(50, 10)
 
     def forward(self, input: Tensor) -> Tensor:
         return self.output(relu(self.hidden(input)))
 
 
-# %%
-torch.manual_seed(0)
-network = Network()
-listed = dict(network.named_parameters())
-listed_losses = train(network, list(listed.values()))
-assert sum(listed_losses[-50:]) < sum(listed_losses[:50])
-{name: tuple(param.shape) for name, param in listed.items()}
+{name: tuple(p.shape) for name, p in Network().named_parameters()}
 
 # %% [markdown]
 r"""
-Nobody told `train` what to train, and the names say where each parameter lives.
-That is the whole idea of a module, in ten lines. What follows is what use has
-asked of it since: tensors that are saved but not trained, a weight that two
-places share and that counts once, saving and loading, moving to a device,
-hooks, and torch's name for each.
-
-Torch keeps parameters, buffers and children in three dictionaries, and meets
-every look-up of `self.weight` with a function that searches them. Ours stay
-where Python puts them, so an attribute is just an attribute. We write the
-module in three steps, each a class on top of the last: what it *holds*, how
-that is *saved*, and how it is *used*.
-"""
-
-
-# %% What a module holds tags=["export"] module="nn.tree" namespace=true
-"""What a module holds, listed, saved and loaded by name."""
-
-
-class Tree:
-    """What a module holds: parameters, buffers and modules, by name."""
-
-    # empty and shared until an instance registers a buffer: name -> persistent
-    _buffers: Mapping[str, bool] = MappingProxyType({})
-
-    def named_children(self) -> Iterator[tuple[str, "Tree"]]:
-        """The modules held directly, each once."""
-        seen = set()
-        for name, value in vars(self).items():
-            if isinstance(value, Tree) and value not in seen:
-                seen.add(value)
-                yield name, value
-
-    def named_modules(
-        self,
-        memo: set | None = None,
-        prefix: str = "",
-        remove_duplicate: bool = True,
-    ) -> Iterator[tuple[str, "Tree"]]:
-        """This module and all below it, with dotted names."""
-        memo = set() if memo is None else memo
-        if self in memo:
-            return
-        if remove_duplicate:
-            memo.add(self)
-        yield prefix, self
-        for name, child in list(vars(self).items()):
-            if isinstance(child, Tree):
-                path = f"{prefix}.{name}" if prefix else name
-                yield from child.named_modules(memo, path, remove_duplicate)
-
-    def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        for name, value in vars(self).items():
-            if isinstance(value, torch.nn.Parameter):  # ours, or torch's
-                yield name, value
-
-    def _own_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        for name in self._buffers:
-            if vars(self)[name] is not None:
-                yield name, vars(self)[name]
-
-
-# %% [markdown]
-r"""
-`vars(self)` keeps the order in which things were assigned, so parameters come
-out in the order in which `__init__` made them. A *buffer* is a tensor that
-belongs to the module and is saved with it but not trained, such as a running
-mean. Only its name needs a note, since a tensor alone does not tell.
-
-Everything that can be listed is listed below the module too, with dotted names,
-each object once even if two places share it.
-"""
-
-
-# %% Listing it tags=["export"] module="nn.tree"
-class Listing(Tree):
-    """Iterators over everything a module holds, itself and below."""
-
-    def _named(
-        self, own: str, prefix: str, recurse: bool, remove_duplicate: bool
-    ) -> Iterator[tuple[str, Any]]:
-        seen = set()
-        tree = self.named_modules(None, prefix, remove_duplicate)
-        for path, module in tree if recurse else [(prefix, self)]:
-            for name, tensor in getattr(module, own)():
-                if not (remove_duplicate and tensor in seen):
-                    seen.add(tensor)
-                    yield f"{path}.{name}" if path else name, tensor
-
-    def named_parameters(
-        self,
-        prefix: str = "",
-        recurse: bool = True,
-        remove_duplicate: bool = True,
-    ) -> Iterator[tuple[str, Parameter]]:
-        """Dotted names and parameters, each parameter once."""
-        return self._named("_own_parameters", prefix, recurse, remove_duplicate)
-
-    def named_buffers(
-        self,
-        prefix: str = "",
-        recurse: bool = True,
-        remove_duplicate: bool = True,
-    ) -> Iterator[tuple[str, Tensor]]:
-        """Dotted names and buffers, each buffer once."""
-        return self._named("_own_buffers", prefix, recurse, remove_duplicate)
-
-    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """What an optimiser is given."""
-        return (param for _, param in self.named_parameters(recurse=recurse))
-
-    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
-        """Tensors that are saved and moved, but not trained."""
-        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
-
-    def children(self) -> Iterator["Tree"]:
-        """The modules held directly, each once."""
-        return (child for _, child in self.named_children())
-
-    def modules(self) -> Iterator["Tree"]:
-        """This module and all below it, each once."""
-        return (module for _, module in self.named_modules())
-
-
-# %% [markdown]
-r"""
-## Saving and loading
-
-A {term}`state dict` is a plain dictionary from dotted names to tensors. It is
-how weights travel: to a file, to another machine, from torch to us and back.
-Loading is where mistakes happen, so it checks every name and every shape
-*before* it copies the first number. What cannot be loaded whole is not loaded
-at all.
-"""
-
-
-# %% Saving tags=["export"] module="nn.tree"
-class Saving(Listing):
-    """State dicts: tensors by dotted name, out of a module and into it."""
-
-    def state_dict(
-        self,
-        *,
-        destination: dict | None = None,
-        prefix: str = "",
-        keep_vars: bool = False,
-    ) -> dict[str, Tensor]:
-        """Every parameter and persistent buffer; the memory is shared."""
-        state = {} if destination is None else destination
-        for name, tensor in self._own_state():
-            state[prefix + name] = tensor if keep_vars else tensor.detach()
-        for name, child in vars(self).items():
-            if isinstance(child, Tree):
-                path = f"{prefix}{name}."
-                child.state_dict(
-                    destination=state, prefix=path, keep_vars=keep_vars
-                )
-        return state
-
-    def _own_state(self) -> Iterator[tuple[str, Tensor]]:
-        buffers = self._own_buffers()
-        saved = (
-            (name, tensor) for name, tensor in buffers if self._buffers[name]
-        )
-        return chain(self._own_parameters(), saved)
-
-    def load_state_dict(
-        self,
-        state_dict: Mapping[str, Tensor],
-        strict: bool = True,
-        assign: bool = False,
-    ) -> "LoadedKeys":
-        """Copy the tensors in, all or none; `assign` keeps theirs instead.
-
-        Raises RuntimeError for a shape that differs, with both shapes, and
-        when `strict` for names that are missing or unexpected.
-        """
-        own = self.state_dict(keep_vars=True)
-        missing = [name for name in own if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in own]
-        errors = _shape_errors(own, state_dict)
-        if strict and unexpected:
-            errors.append(
-                f"Unexpected key(s) in state_dict: {_listed(unexpected)}"
-            )
-        if strict and missing:
-            errors.append(f"Missing key(s) in state_dict: {_listed(missing)}")
-        if errors:
-            name = type(self).__name__
-            lines = "\n\t".join(
-                [f"Error(s) in loading state_dict for {name}:", *errors]
-            )
-            raise RuntimeError(lines)
-        for name in own.keys() & state_dict.keys():
-            self._load(name, state_dict[name], assign)
-        return LoadedKeys(missing, unexpected)
-
-
-# %% tags=["export"] module="nn.tree"
-class LoadedKeys(NamedTuple):
-    """What `load_state_dict(strict=False)` left out, on either side."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-def _shape_errors(own: Mapping, given: Mapping) -> list[str]:
-    return [
-        f"size mismatch for {name}: {tuple(given[name].shape)} in the state "
-        f"dict, {tuple(tensor.shape)} in the module"
-        for name, tensor in own.items()
-        if name in given and given[name].shape != tensor.shape
-    ]
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names) + "."
-
-
-# %% [markdown]
-r"""
-## Being used
-
-What remains is what one does with a module: register things under a name that
-is only known at run time, call it, move it to another type or device, switch it
-between training and evaluation, print it.
-"""
-
-
-# %% Names known at run time tags=["export"]
-"""Modules: register, look up, move, switch and call."""
-
-
-class _Registry(Saving):
-    """Registering and looking up by name, and refusing what would be lost."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        old = vars(self).get(name)
-        for kind, what in (
-            (torch.nn.Parameter, "parameter"),
-            (Module, "child module"),
-        ):
-            if isinstance(old, kind) and not isinstance(value, kind | None):
-                given = type(value).__name__
-                raise TypeError(f"cannot assign {given} as {what} {name!r}")
-        super().__setattr__(name, value)
-
-    def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """Hold a parameter, or None: a parameter that is known to be absent."""
-        if not isinstance(param, torch.nn.Parameter | None):
-            raise TypeError(
-                f"cannot assign {type(param).__name__} as parameter {name!r}"
-            )
-        held = isinstance(vars(self).get(name), torch.nn.Parameter)
-        self._register(name, param, held)
-
-    def register_module(self, name: str, module: "Module | None") -> None:
-        """Hold a module under a name."""
-        if not isinstance(module, Module | None):
-            raise TypeError(f"{type(module).__name__} is not a Module")
-        self._register(name, module, isinstance(vars(self).get(name), Module))
-
-    add_module = register_module
-
-    def register_buffer(
-        self, name: str, tensor: Tensor | None, persistent: bool = True
-    ) -> None:
-        """Hold a tensor that is moved, and saved if persistent: not trained."""
-        if not isinstance(tensor, Tensor | None):
-            raise TypeError(
-                f"cannot assign {type(tensor).__name__} as buffer {name!r}"
-            )
-        self._register(name, tensor, name in self._buffers)
-        self._buffers = {**self._buffers, name: persistent}
-
-    def _register(self, name: str, value: object, held: bool) -> None:
-        if "." in name or not name:
-            raise KeyError(
-                f'a name is not empty and holds no ".", got {name!r}'
-            )
-        if hasattr(self, name) and vars(self).get(name, name) is not None:
-            if not held:
-                raise KeyError(f"attribute {name!r} already exists")
-        setattr(self, name, value)
-
-
-# %% [markdown]
-r"""
-A parameter that is overwritten by a plain tensor would vanish from every list
-without a word, so `__setattr__` refuses it. Other attributes pass at the price
-of one look-up. The inverse of a listing is a look-up by dotted name:
-"""
-
-
-# %% Names with dots tags=["export"]
-class _Lookup(_Registry):
-    """Finding what a dotted name stands for."""
-
-    def get_submodule(self, target: str) -> "Module":
-        """The module at a dotted name; the empty name is the module itself."""
-        module = self
-        for name in target.split(".") if target else ():
-            module = vars(module).get(name)
-            if not isinstance(module, Module):
-                raise AttributeError(
-                    f"no module at {target!r}: {name!r} is none"
-                )
-        return module
-
-    def get_parameter(self, target: str) -> Parameter:
-        """The parameter at a dotted name."""
-        return self._get(target, "_own_parameters")
-
-    def get_buffer(self, target: str) -> Tensor:
-        """The buffer at a dotted name."""
-        return self._get(target, "_own_buffers")
-
-    def _get(self, target: str, own: str) -> Any:
-        path, _, name = target.rpartition(".")
-        held = dict(getattr(self.get_submodule(path), own)())
-        if name not in held:
-            what = own.removeprefix("_own_")
-            raise AttributeError(
-                f"{target!r} is not one of {what} {list(held)}"
-            )
-        return held[name]
-
-    def _load(self, target: str, value: Tensor, assign: bool) -> None:
-        path, _, name = target.rpartition(".")
-        module = self.get_submodule(path)
-        old = vars(module)[name]
-        if not assign:
-            with torch.no_grad():
-                old.copy_(value)
-        elif isinstance(old, Parameter):
-            setattr(module, name, Parameter(value, old.requires_grad))
-        else:
-            setattr(module, name, value)
-
-
-# %% [markdown]
-r"""
-Moving a module to another type or device must leave the *parameter objects* as
-they are, since an optimiser holds them; so their data is exchanged inside them.
-Only tensors without memory, on torch's `meta` device, have to be replaced.
-"""
-
-
-# %% Moving tags=["export"]
-class _Moving(_Lookup):
-    """Everything that is done to all tensors, or all modules, at once."""
-
-    def apply(self, fn: Callable[["Module"], Any]) -> "Module":
-        """Call `fn` on every module, the children first."""
-        for child in self.children():
-            child.apply(fn)
-        fn(self)
-        return self
-
-    def _convert(self, fn: Callable[[Tensor], Tensor]) -> "Module":
-        made = {}  # a shared parameter stays shared
-        for module in self.modules():
-            for name, param in list(module._own_parameters()):
-                if param not in made:
-                    made[param] = _converted(param, fn)
-                setattr(module, name, made[param])
-            for name, buffer in module._own_buffers():
-                setattr(module, name, fn(buffer))
-        return self
-
-    def to(
-        self,
-        *target: torch.device | torch.dtype | str | int | Tensor,
-        device: torch.device | str | int | None = None,
-        dtype: torch.dtype | None = None,
-        non_blocking: bool = False,
-        memory_format: torch.memory_format | None = None,
-    ) -> "Module":
-        """Move to a device, a floating-point type, or those of a tensor."""
-        for item in target:
-            if isinstance(item, Tensor):
-                device, dtype = item.device, item.dtype
-            elif isinstance(item, torch.dtype):
-                dtype = item
-            else:
-                device = item
-        if dtype and not (dtype.is_floating_point or dtype.is_complex):
-            raise TypeError(
-                f"a module is of a floating-point type, not {dtype}"
-            )
-
-        def move(tensor: Tensor) -> Tensor:
-            kind = dtype if tensor.is_floating_point() else None
-            layout = memory_format if tensor.dim() in (4, 5) else None
-            layout = {} if layout is None else {"memory_format": layout}
-            return tensor.to(device, kind, non_blocking, **layout)
-
-        return self._convert(move)
-
-    def cpu(self) -> "Module":
-        """Move to the processor's memory."""
-        return self.to("cpu")
-
-    def cuda(self, device: int | str | None = None) -> "Module":
-        """Move to a CUDA device, the current one by default."""
-        return self.to(
-            torch.device("cuda", device) if device is not None else "cuda"
-        )
-
-    def float(self) -> "Module":
-        """Convert to float32."""
-        return self.to(torch.float32)
-
-    def double(self) -> "Module":
-        """Convert to float64."""
-        return self.to(torch.float64)
-
-    def half(self) -> "Module":
-        """Convert to float16."""
-        return self.to(torch.float16)
-
-    def bfloat16(self) -> "Module":
-        """Convert to bfloat16."""
-        return self.to(torch.bfloat16)
-
-
-# %% tags=["export"]
-def _converted(param: Parameter, fn: Callable[[Tensor], Tensor]) -> Parameter:
-    """The same object with other data, or a new one where it must be."""
-    with torch.no_grad():
-        data = fn(param)
-        grad, param.grad = param.grad, None
-    if data.is_meta == param.is_meta:
-        param.data = data
-    else:
-        param = Parameter(data, param.requires_grad)
-    param.grad = None if grad is None else fn(grad)
-    return param
-
-
-# %% [markdown]
-r"""
-Two switches for training: `training`, which layers such as dropout will ask
-for, and `requires_grad`.
-"""
-
-
-# %% Training and evaluation tags=["export"]
-class _Modes(_Moving):
-    """Switches for training."""
-
-    training: bool = True
-
-    def train(self, mode: bool = True) -> "Module":
-        """Set `training` here and below."""
-        if not isinstance(mode, bool):
-            raise ValueError(
-                f"training mode is expected to be boolean, got {mode}"
-            )
-        for module in self.modules():
-            module.training = mode
-        return self
-
-    def eval(self) -> "Module":
-        """Set `training` to False here and below."""
-        return self.train(False)
-
-    def requires_grad_(self, requires_grad: bool = True) -> "Module":
-        """Train the parameters here and below, or freeze them."""
-        for param in self.parameters():
-            param.requires_grad_(requires_grad)
-        return self
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients, or set them to zero."""
-        for param in self.parameters():
-            if set_to_none or param.grad is None:
-                param.grad = None
-            else:
-                param.grad = torch.zeros_like(param.grad)
-
-
-# %% [markdown]
-r"""
-And at the top the class that everyone inherits from. It adds what a module is
-for, the call.
-"""
-
-
-# %% Calling tags=["export"] earns="torch.nn.Module"
-class Module(_Modes):
-    """The base of layers and models: define `forward`, call the module."""
-
-    _pre_hooks: Mapping["Handle", tuple] = MappingProxyType({})
-    _hooks: Mapping["Handle", tuple] = MappingProxyType({})
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes; every subclass defines it."""
-        name = type(self).__name__
-        raise NotImplementedError(
-            f'Module [{name}] is missing the "forward" function'
-        )
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._pre_hooks or self._hooks:
-            return _call_with_hooks(self, args, kwargs)
-        return self.forward(*args, **kwargs)
-
-    def register_forward_pre_hook(
-        self,
-        hook: Callable,
-        *,
-        prepend: bool = False,
-        with_kwargs: bool = False,
-    ) -> "Handle":
-        """Call `hook(module, args)` before `forward`; it may replace args."""
-        return Handle(self, "_pre_hooks", (hook, with_kwargs), prepend)
-
-    def register_forward_hook(
-        self,
-        hook: Callable,
-        *,
-        prepend: bool = False,
-        with_kwargs: bool = False,
-    ) -> "Handle":
-        """Call `hook(module, args, output)` after; it may replace output."""
-        return Handle(self, "_hooks", (hook, with_kwargs), prepend)
-
-    def extra_repr(self) -> str:
-        """What stands between the parentheses when the module is printed."""
-        return ""
-
-    def __repr__(self) -> str:
-        children = [
-            f"({name}): {child!r}"
-            for name, child in vars(self).items()
-            if isinstance(child, Module)
-        ]
-        return show_tree(type(self).__name__, self.extra_repr(), children)
-
-
-# %% tags=["export"]
-class Handle:
-    """A registered hook: `remove` it, or use it in a `with` statement."""
-
-    def __init__(self, module: Module, kind: str, hook: tuple, first: bool):
-        self.module, self.kind = module, kind
-        held, own = getattr(module, kind), {self: hook}
-        setattr(module, kind, {**own, **held} if first else {**held, **own})
-
-    def remove(self) -> None:
-        """Take the hook away; a second time does nothing."""
-        held = getattr(self.module, self.kind)
-        rest = {key: hook for key, hook in held.items() if key is not self}
-        setattr(self.module, self.kind, rest)
-
-    def __enter__(self) -> "Handle":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.remove()
-
-
-def _call_with_hooks(module: Module, args: tuple, kwargs: dict) -> Any:
-    for hook, with_kwargs in tuple(module._pre_hooks.values()):
-        if with_kwargs:
-            args, kwargs = hook(module, args, kwargs) or (args, kwargs)
-        elif (changed := hook(module, args)) is not None:
-            args = changed if isinstance(changed, tuple) else (changed,)
-    output = module.forward(*args, **kwargs)
-    for hook, with_kwargs in tuple(module._hooks.values()):
-        given = (args, kwargs, output) if with_kwargs else (args, output)
-        changed = hook(module, *given)
-        output = output if changed is None else changed
-    return output
-
-
-def show_tree(name: str, extra: str, children: list[str]) -> str:
-    """A module as text, what it holds indented below it."""
-    lines = ([extra] if extra else []) + children
-    if not children:
-        return f"{name}({extra})"
-    body = "\n".join(lines).replace("\n", "\n  ")
-    return f"{name}(\n  {body}\n)"
-
-
-# %% [markdown]
-r"""
-A call without hooks costs one test and one function call. With hooks, a
-function may look at, or replace, what goes into a module and what comes out;
-{doc}`/1_pixels/3_network` needed none of that, the part on training will.
-
-No part of this has an `__init__`. A module whose author forgets
-`super().__init__()` works, since there is nothing there to forget.
+That is the whole idea of a module. Torch keeps parameters and children in
+dictionaries of their own, and meets every look-up of `self.weight` with a
+function that searches them. Ours stay where Python puts them, so an attribute
+is just an attribute.
+
+It has a limit. What a plain list holds is *not* found, here as in torch, and
+the source's first `Model` fell into that trap: nothing fails, and nothing
+learns.
 """
 
 
 # %%
-class Pair(Module):
+class Listed(Module):
     def __init__(self):
-        self.scale = Parameter(torch.ones(3))
-        self.register_buffer("mean", torch.zeros(3))
+        self.layers = [Linear(784, 50), Linear(50, 10)]
+
+
+Listed().parameters()
+
+# %% [markdown]
+r"""
+## A name for what is absent
+
+A layer may do without its bias, so `self.bias` is `None`. Then somebody gives
+it one after all, and forgets the label:
+"""
+
+
+# %%
+class Biased(Module):
+    def __init__(self):
+        self.bias = None
 
     def forward(self, input: Tensor) -> Tensor:
-        return (input - self.mean) * self.scale
+        return input if self.bias is None else input + self.bias
 
 
-class Outer(Module):
-    def __init__(self):
-        self.inner = Pair()
-        self.shift = Parameter(torch.zeros(3))
+layer = Biased()
+layer.bias = torch.ones(2)
+layer(torch.zeros(2)), layer.parameters()
+
+# %% [markdown]
+r"""
+It is added and never trained, without a word. `None` does not say what it
+stands for, so the module has to note it: `register_parameter("bias", None)`
+makes a name one for parameters, though there is none. The same check guards
+the parameters that are there, since one that is overwritten by a plain tensor
+would vanish from every list.
+"""
 
 
-outer = Outer()
-[name for name, _ in outer.named_parameters()], list(outer.state_dict())
+# %% Registered, though there is nothing
+class Module(Module):
+    _noted: frozenset = frozenset()
 
-# %%
-outer
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        if hasattr(self, name):
+            raise KeyError(f"attribute {name!r} already exists")
+        self._noted = self._noted | {name}
+        setattr(self, name, param)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        held = isinstance(vars(self).get(name), Parameter)
+        if held or name in self._noted:
+            if not isinstance(value, Parameter | None):
+                given = type(value).__name__
+                raise TypeError(f"cannot assign {given} as parameter {name!r}")
+        super().__setattr__(name, value)
 
 
 # %%
@@ -838,24 +344,53 @@ def error_of(call: Callable[[], object]) -> str:
         return f"{type(error).__name__}: {error}"
 
 
-wrong = {"shift": torch.zeros(4), "inner.scal": torch.ones(3)}
-error_of(lambda: outer.load_state_dict(wrong)).splitlines()
+layer = Module()
+layer.register_parameter("bias", None)
+layer.weight = Parameter(torch.ones(2))
+[
+    error_of(lambda: setattr(layer, "bias", torch.ones(2))),
+    error_of(lambda: setattr(layer, "weight", torch.ones(2))),
+    error_of(lambda: setattr(layer, "bias", Parameter(torch.ones(2)))),
+]
 
 # %% [markdown]
 r"""
-Both shapes, and every name that does not fit, in one message. What a plain list
-holds is *not* found, here as in torch, and the source's first `Model` fell into
-that trap:
+The third is a parameter, so it may come in. None of this has an `__init__`. A
+module whose author forgets `super().__init__()` works, since there is nothing
+there to forget.
+
+## It prints itself
+
+A model of fifty layers is read more often than it is written. Each module
+prints its name, what it has to say for itself, `extra_repr`, and below it what
+it holds.
 """
 
 
+# %% Name, extras, children
+class Module(Module):
+    def extra_repr(self) -> str:
+        return ""
+
+    def __repr__(self) -> str:
+        name, extra = type(self).__name__, self.extra_repr()
+        lines = [
+            f"({name}): {child!r}"
+            for name, child in vars(self).items()
+            if isinstance(child, Module)
+        ]
+        if not lines:
+            return f"{name}({extra})"
+        body = "\n".join([extra, *lines] if extra else lines)
+        body = body.replace("\n", "\n  ")
+        return f"{name}(\n  {body}\n)"
+
+
 # %%
-class Listed(Module):
-    def __init__(self):
-        self.layers = [Pair(), Pair()]
-
-
-list(Listed().parameters())
+outer = Module()
+outer.first, outer.second = Module(), Module()
+outer.first.third = Module()
+outer
 
 # %% [markdown]
 r"""
@@ -888,10 +423,10 @@ class Buggy(Module):
 
 # %% One call each
 [
-    error_of(lambda: Buggy(3, 2).forward(torch.ones(1, 3))),
+    error_of(lambda: Buggy(3, 2)(torch.ones(1, 3))),
     error_of(lambda: Buggy(3, 2, bias=False)),
-    error_of(lambda: Buggy(3, 2).forward(torch.ones(1, 4))),
-    error_of(lambda: Buggy(3, 2).forward(torch.ones(3))),
+    error_of(lambda: Buggy(3, 2)(torch.ones(1, 4))),
+    error_of(lambda: Buggy(3, 2)(torch.ones(3))),
 ]
 
 # %% [markdown]
@@ -914,42 +449,34 @@ All of it is in {term}`fan-in`: how many numbers are added up for one output.
 """
 
 
-# %% The layer tags=["export"] module="nn.linear" earns="torch.nn.Linear"
-"""The linear layer."""
-
-
+# %% Its parts, and how they are drawn
 class Linear(Module):
-    """An affine map of the last axis: (*, in_features) -> (*, out_features).
-
-    Initialised as torch does it: weight and bias uniform between plus and
-    minus 1 / sqrt(in_features).
-    """
-
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        bias: bool = True,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ):
-        like = {"device": device, "dtype": dtype}
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(torch.empty(out_features, in_features, **like))
-        self.bias = (
-            Parameter(torch.empty(out_features, **like)) if bias else None
+        self.weight = Parameter(torch.empty(out_features, in_features))
+        self.register_parameter(
+            "bias", Parameter(torch.empty(out_features)) if bias else None
         )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weight and the bias anew."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
-            bound = 1 / math.sqrt(self.in_features) if self.in_features else 0
+            bound = 1 / math.sqrt(self.in_features)
             init.uniform_(self.bias, -bound, bound)
 
+
+# %% [markdown]
+r"""
+`bias` is only ever a parameter or `None`, and the name is noted either way.
+`reset_parameters` stands apart from `__init__`, so that a layer can be drawn
+anew. The other half is the call: a wrong width raises, with both shapes.
+"""
+
+
+# %% What it computes, and what it says
+class Linear(Linear):
     def forward(self, input: Tensor) -> Tensor:
-        """The weighted sums of the features, plus the bias."""
         if input.shape[-1:] != (self.in_features,):
             given, own = tuple(input.shape), tuple(self.weight.shape)
             raise RuntimeError(
@@ -959,25 +486,28 @@ class Linear(Module):
         return linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """The sizes, as torch prints them."""
         n, m = self.in_features, self.out_features
-        return (
-            f"in_features={n}, out_features={m}, bias={self.bias is not None}"
-        )
+        bias = self.bias is not None
+        return f"in_features={n}, out_features={m}, bias={bias}"
 
+
+# %% The four tests again
+[
+    Linear(3, 2)(torch.ones(1, 3)).shape,
+    Linear(3, 2, bias=False),
+    error_of(lambda: Linear(3, 2)(torch.ones(1, 4))),
+    Linear(3, 2)(torch.ones(3)).shape,
+]
 
 # %% [markdown]
 r"""
-Three decisions are hidden in there. `bias` is only ever a parameter or `None`.
-The wrong width raises, with both shapes. And `reset_parameters` stands apart
-from `__init__`, so that a layer can be drawn anew. The bench again, for both
-versions:
+And the bench again, for both versions:
 """
 
 # %%
 torch.manual_seed(0)
 second = Linear(784, 10)
-second_losses = train(second, list(second.parameters()))
+second_losses = train(second, second.parameters())
 [round(loss, 2) for loss in (first_losses[0], second_losses[0], math.log(10))]
 
 # %% alt="The loss over the batches of one epoch for both versions, each point a mean of twenty. The first version starts above 10 and is still above 2 at the end; the second starts at 2.3 and ends near 0.5." tags=["hide-input"]
@@ -1112,140 +642,27 @@ torch counts on it.
 
 ## One after the other
 
-Layers are held in order. `Sequential` calls them, `ModuleList` only holds them,
-so that they are found.
+With a module that holds modules, a model is a module like any other. This one
+calls what it holds, one after the other; and a function without weights becomes
+a module, so that it can stand in line.
 """
 
 
-# %% What both share tags=["export"] module="nn.container"
-"""Modules that hold modules in order."""
-
-
-class _Indexed(Module):
-    """Children in order, named "0", "1", ..., used like a list."""
-
-    def _names(self) -> list[str]:
-        return [k for k, held in vars(self).items() if isinstance(held, Module)]
-
-    def __len__(self) -> int:
-        return len(self._names())
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter([m for m in vars(self).values() if isinstance(m, Module)])
-
-    def __getitem__(self, index: int | slice) -> Any:
-        names = self._names()[index]
-        if isinstance(names, str):
-            return vars(self)[names]
-        return type(self)._of({name: vars(self)[name] for name in names})
-
-    def __setitem__(self, index: int, module: Module) -> None:
-        self.register_module(self._names()[index], module)
-
-    def __delitem__(self, index: int | slice) -> None:
-        children = list(self)
-        del children[index]
-        self._renew(children)
-
-    def _renew(self, children: Iterable[Module]) -> None:
-        for name in self._names():
-            delattr(self, name)
-        self.extend(children)
-
-    def append(self, module: Module) -> "_Indexed":
-        """Add a module at the end."""
-        self.register_module(str(len(self)), module)
-        return self
-
-    def extend(self, modules: Iterable[Module]) -> "_Indexed":
-        """Add modules at the end."""
-        for module in list(modules):
-            self.append(module)
-        return self
-
-    def insert(self, index: int, module: Module) -> None:
-        """Add a module before the one at `index`."""
-        children = list(self)
-        children.insert(index, module)
-        self._renew(children)
-
-    def pop(self, index: int = -1) -> Module:
-        """Take a module out."""
-        module = self[index]
-        del self[index]
-        return module
-
-
-# %% The two containers tags=["export"] module="nn.container" earns="torch.nn.Sequential torch.nn.ModuleList"
-class Sequential(_Indexed):
-    """Call modules one after the other, each on the output of the last.
-
-    Takes modules, or one dictionary of modules by name.
-    """
-
-    def __init__(self, *args: Module | Mapping[str, Module]):
-        if len(args) == 1 and isinstance(args[0], Mapping):
-            for name, module in args[0].items():
-                self.register_module(name, module)
-        else:
-            self.extend(args)
-
-    @classmethod
-    def _of(cls, children: Mapping[str, Module]) -> "Sequential":
-        return cls(children)
-
-    def forward(self, input: Any) -> Any:
-        """The output of the last module."""
-        for module in self:
-            input = module(input)
-        return input
-
-
-class ModuleList(_Indexed):
-    """Hold modules so that they are found; calling it is an error."""
-
-    def __init__(self, modules: Iterable[Module] | None = None):
-        self.extend(modules or ())
-
-    @classmethod
-    def _of(cls, children: Mapping[str, Module]) -> "ModuleList":
-        return cls(children.values())
-
-    def __iadd__(self, modules: Iterable[Module]) -> "ModuleList":
-        return self.extend(modules)
-
-    def __add__(self, modules: Iterable[Module]) -> "ModuleList":
-        return ModuleList(chain(self, modules))
-
-    def __repr__(self) -> str:
-        lines, start = [], 0
-        for text, group in groupby(map(repr, self)):
-            n = len(list(group))
-            if n == 1:
-                lines.append(f"({start}): {text}")
-            else:
-                lines.append(f"({start}-{start + n - 1}): {n} x {text}")
-            start += n
-        return show_tree(type(self).__name__, self.extra_repr(), lines)
-
-
-# %% Activations as modules tags=["export"] module="nn.activation" earns="torch.nn.ReLU"
-"""Activation functions as modules."""
-
-
+# %%
 class ReLU(Module):
-    """Negative elements become zero: any shape."""
+    def forward(self, input: Tensor) -> Tensor:
+        return relu(input)
 
-    def __init__(self, inplace: bool = False):
-        self.inplace = inplace
+
+class Sequential(Module):
+    def __init__(self, *layers: Module):
+        for i, layer in enumerate(layers):
+            setattr(self, str(i), layer)
 
     def forward(self, input: Tensor) -> Tensor:
-        """max(0, input)."""
-        return relu(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        """The flag, as torch prints it."""
-        return "inplace=True" if self.inplace else ""
+        for layer in vars(self).values():
+            input = layer(input)
+        return input
 
 
 # %% [markdown]
@@ -1259,24 +676,24 @@ net = Sequential(Linear(784, 50), ReLU(), Linear(50, 10))
 net
 
 # %%
-net_losses = train(net, list(net.parameters()))
+net_losses = train(net, net.parameters())
+assert sum(net_losses[-50:]) < sum(net_losses[:50])
 round(sum(net_losses[-50:]) / 50, 2)
 
 # %% [markdown]
 r"""
 ## The real one
 
-The names, the shapes and the random numbers are torch's, so weights go back and
-forth, and a layer drawn from the same seed is the same layer.
+The names, the shapes and the random numbers are torch's, so weights go over,
+and a layer drawn from the same seed is the same layer.
 """
 
 # %% tags=["reference"]
 theirs = torch.nn.Sequential(
     torch.nn.Linear(784, 50), torch.nn.ReLU(), torch.nn.Linear(50, 10)
 )
-theirs.load_state_dict(net.state_dict())
+theirs.load_state_dict(dict(net.named_parameters()))
 assert_close(theirs(x[:64]), net(x[:64]))
-net.load_state_dict(theirs.state_dict())
 
 # %% tags=["reference"]
 torch.manual_seed(1)
@@ -1284,48 +701,22 @@ ours = Linear(784, 10)
 torch.manual_seed(1)
 assert_equal(torch.nn.Linear(784, 10).weight.detach(), ours.weight.detach())
 
-# %%
-doubled = copy.deepcopy(net).double()
-doubled(x[:2].double()).dtype, net(x[:0]).shape
-
 # %% [markdown]
 r"""
-What does a plain module buy? The call of a module, with nothing in it, beside
-torch's, in one run:
-"""
+Some hundred lines have taken us here. What use has asked of a module since is
+more of the same: tensors that are saved but not trained, loading what was
+saved, moving to a device, functions that listen in. The next chapter,
+{doc}`/2_backward/7_module`, finishes it, and with it `Linear` and `Sequential`;
+what they do on this page, they do there.
 
-# %% tags=["hide-input", "reference"]
-from timeit import repeat
-
-
-class Ours(Module):
-    def forward(self, input: Tensor) -> Tensor:
-        return input
-
-
-class Theirs(torch.nn.Module):
-    def forward(self, input: Tensor) -> Tensor:
-        return input
-
-
-times = {
-    kind.__name__: min(
-        repeat(lambda m=kind(): m(None), number=20_000, repeat=7)
-    )
-    for kind in (Ours, Theirs)
-}
-round(times["Ours"] / times["Theirs"], 2)
-
-# %% [markdown]
-r"""
 ## What we built
 
-* `Parameter` (`nn.parameter`): what is trained.
-* `Module` (`nn.module`, its listing and saving in `nn.tree`): what holds, finds,
-  moves, saves and loads it.
-* `Linear` (`nn.linear`): the layer, with torch's numbers and an error that
-  shows both shapes.
-* `Sequential`, `ModuleList` (`nn.container`), `ReLU` (`nn.activation`).
+| name | module | what it is |
+| --- | --- | --- |
+| `Parameter` | `nn.parameter` | a tensor that training changes: found by its label |
+| `Module` | on this page | finds parameters, calls `forward`, notes what is absent, prints itself |
+| `Linear` | on this page | the layer, with torch's numbers and an error that shows both shapes |
+| `Sequential`, `ReLU` | on this page | layers one after the other |
 
 ## Questions
 
@@ -1347,16 +738,12 @@ parameter nor a module.
 
 :::{dropdown} What is the use of `register_parameter("bias", None)`?
 It records that the name exists and is empty, so that `self.bias is None` can be
-asked, and no state dict mentions it.
+asked, no list mentions it, and a plain tensor under that name is refused.
 :::
 
 :::{dropdown} What does √5 have to do with leaky ReLU?
 Nothing. It is the slope for which Kaiming's formula gives the bound
 $1/\sqrt{n_\text{in}}$.
-:::
-
-:::{dropdown} What is lost if `load_state_dict` copies before it has checked everything?
-A failure half-way leaves a model that is neither the old one nor the new one.
 :::
 
 ## Exercises
@@ -1375,8 +762,8 @@ class Embedding(Module):
         return self.weight[input]
 
 
-embedding = Embedding(10, 4)  # none of them: it is found, saved and moved
-assert_equal(list(embedding.state_dict()), ["weight"])
+embedding = Embedding(10, 4)  # none of them: it is found and called
+assert_equal(list(dict(embedding.named_parameters())), ["weight"])
 assert_equal(tuple(embedding(digits[:5]).shape), (5, 4))
 
 # %% [markdown]
@@ -1391,7 +778,10 @@ class Mended(Module):
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         self.in_features = in_features
         self.weight = Parameter(torch.ones(out_features, in_features))
-        self.bias = Parameter(torch.zeros(out_features)) if bias else None
+        if bias:
+            self.bias = Parameter(torch.zeros(out_features))
+        else:
+            self.register_parameter("bias", None)
 
     def forward(self, input: Tensor) -> Tensor:
         if input.shape[-1] != self.in_features:
@@ -1423,19 +813,28 @@ assert abs(linear(signal, weight).std().item() - 1) < 0.05
 
 # %% [markdown]
 r"""
-**4.** Two layers may share one parameter. How often does `parameters()` list
-it, how often does `state_dict()`, and why?
+**4.** Two layers may share one parameter. How often does our `parameters()`
+list it, and what does `train` do to it then? Mend the list.
 """
 
+
 # %% tags=["solution"]
-tied = Sequential(Linear(4, 4), Linear(4, 4))
-tied[1].weight = tied[0].weight
-# an optimiser must step it once; a file must answer for both names
-assert_equal(len(list(tied.parameters())), 3)
-assert_equal(len(tied.state_dict()), 4)
+class Once(Sequential):
+    def parameters(self) -> list[Parameter]:
+        named = self.named_parameters()
+        return list({id(param): param for _, param in named}.values())
+
+
+first, last = Linear(784, 784), Linear(784, 784)
+last.weight = first.weight
+tied, once = Sequential(first, last), Once(first, last)
+assert_equal([len(net.parameters()) for net in (tied, once)], [4, 3])
+# listed twice, so the second step finds no gradient to subtract
+assert "NoneType" in error_of(lambda: train(tied, tied.parameters()))
 
 # %% [markdown]
 r"""
-Every loan of the first part that concerned the inside of a network is repaid.
-What is still borrowed is the training around it, and that is part 3.
+Every idea that part 1 borrowed for the inside of a network is built. The loans
+are repaid by {doc}`/2_backward/7_module`; whoever would rather train goes on to
+part 3.
 """

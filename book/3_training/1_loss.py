@@ -220,14 +220,18 @@ pixel: scores `(n, k, h, w)`, labels `(n, h, w)`.
 
 What they share is a weight for each label: 0 where it is ignored, else its
 class's. The mean is then a *weighted* mean.
+
+A loss for each example becomes one number by its sum or its mean; or it stays
+as it is, for whoever wants to see the worst. Torch has a word for each, and two
+flags that said the same before there were words.
 """
 
 
-# %% How losses are reduced tags=["export"] module="nn.functional.loss"
-"""Losses: one number, or one an example, that says how wrong it is."""
+# %% How losses are reduced tags=["export", "internal"] module="nn.functional.reduction"
+"""What all losses share: how many become one, and that shapes agree."""
 
 
-def _mode(
+def reduction_of(
     size_average: bool | None, reduce: bool | None, reduction: str
 ) -> str:
     """The reduction, also from torch's two old flags."""
@@ -238,7 +242,7 @@ def _mode(
     return "sum" if size_average is False else "mean"
 
 
-def _reduce(
+def reduce_losses(
     losses: Tensor, reduction: str, weights: Tensor | None = None
 ) -> Tensor:
     """All losses, their sum, or their mean: a sum over the weights' sum."""
@@ -251,8 +255,25 @@ def _reduce(
     return losses.mean() if weights is None else losses.sum() / weights.sum()
 
 
-# %% What labels weigh tags=["export"] module="nn.functional.loss"
-def _class_axis(input: Tensor, target: Tensor) -> int:
+# %%
+costs, weights = torch.tensor([0.35, 5.0]), torch.tensor([1.0, 3.0])
+weighted_mean = reduce_losses(costs * weights, "mean", weights)
+reduce_losses(costs, "mean"), weighted_mean
+
+# %% [markdown]
+r"""
+With three times its weight the second example pulls the mean to its side. If
+the sum were divided by the *number* of examples, heavy classes would make the
+whole loss, and every step, larger.
+
+Labels have the shape of the scores without the class axis. That axis is the
+second, or the only one if there is a single example. Where the shapes do not
+fit, the error shows both.
+"""
+
+
+# %% Where the classes lie tags=["export", "internal"] module="nn.functional.reduction"
+def class_axis(input: Tensor, target: Tensor) -> int:
     """1, or 0 for a single example; raise unless the labels fit the scores."""
     axis = min(input.ndim, 2) - 1
     expected = input.shape[:axis] + input.shape[axis + 1 :]
@@ -264,15 +285,18 @@ def _class_axis(input: Tensor, target: Tensor) -> int:
     return axis
 
 
-def _label_weights(
-    target: Tensor, weight: Tensor | None, ignore_index: int
-) -> Tensor:
-    """The weight of each label's class, 0 for the ignored."""
-    kept = target != ignore_index
-    return kept if weight is None else weight[target.where(kept, 0)] * kept
+# %% [markdown]
+r"""
+Now the loss. `gather` does along any axis what the two lists did for rows. An
+ignored label is no place to look, so there we look at class 0 and forget what
+was found.
+"""
 
 
 # %% Negative log-likelihood tags=["export"] module="nn.functional.loss" earns="torch.nn.functional.nll_loss"
+"""Losses of classes: how badly scores predict labels, or a yes or no."""
+
+
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -283,7 +307,7 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """Minus the labels' log-probabilities: (n, k, ...), (n, ...) -> ()."""
-    axis = _class_axis(input, target)
+    axis = class_axis(input, target)
     if weight is not None and weight.shape != (input.shape[axis],):
         shapes = f"{(*weight.shape,)} for scores {(*input.shape,)}"
         raise ValueError(f"one weight for each class, got {shapes}")
@@ -293,7 +317,8 @@ def nll_loss(
     weights = kept if weight is None else weight[index] * kept
     losses = losses if weight is None else losses * weights
     losses = losses.where(kept, 0)  # 0 * inf is no number
-    return _reduce(losses, _mode(size_average, reduce, reduction), weights)
+    reduction = reduction_of(size_average, reduce, reduction)
+    return reduce_losses(losses, reduction, weights)
 
 
 # %%
@@ -303,9 +328,8 @@ nll_loss(log_softmax(scores, 1), with_gap, reduction="none")
 
 # %% [markdown]
 r"""
-`gather` does along any axis what the two lists did for rows. The `where` at the
-end is no luxury: an ignored position may hold anything, and zero times infinity
-would put a NaN into the sum.
+The `where` at the end is no luxury: an ignored position may hold anything, and
+zero times infinity would put a NaN into the sum.
 
 ## The gradient: what it says, minus what is true
 
@@ -337,6 +361,12 @@ by_hand = cross_entropy_gradient(x.detach(), y)
 tried = numerical_gradient(lambda x: nll_loss(log_softmax(x, 1), y), x.detach())
 assert_close(by_hand, x.grad)
 assert_close(by_hand, tried)
+
+# %% [markdown]
+r"""
+Autograd and the finite differences of {doc}`/2_backward/3_backward` agree. Here
+is one example whose label is 3, and which looks to the model like an 8:
+"""
 
 # %% alt="Two bar charts over ten digits. Left: the probabilities of one example whose label is 3; the digit 8 has the most. Right: the gradient, equal to the probabilities except at 3, where it is negative and as long as all the others together." tags=["hide-input"]
 example = torch.tensor([[0.1, 0.5, 0.2, 2.0, -0.5, 1.0, -1.0, 0.3, 2.4, 0.6]])
@@ -376,14 +406,11 @@ themselves. For a target $q$ it is
 $$L = -\sum_j q_j \ln p_j,$$
 
 and with a one-hot $q$ only the term of the true class is left: the negative
-log-likelihood. So one function serves both kinds of targets. Labels take the
-fast way, since log-softmax and the picking have been earned and may run on
-torch's kernels from now on.
+log-likelihood. So one function serves both kinds of targets.
 
 One refinement acts on $q$. {term}`Label smoothing` ({cite:t}`szegedy2016`) does
 not ask for certainty: it takes a share $\varepsilon$ from the truth and spreads
-it over all classes, $q' = (1 - \varepsilon)\,q + \varepsilon / k$. The loss
-then is the same mixture of two losses.
+it over all classes, $q' = (1 - \varepsilon)\,q + \varepsilon / k$.
 """
 
 
@@ -399,18 +426,57 @@ def _soft_losses(
     return -(log_p * target).sum(axis)
 
 
-def _smooth_loss(
+def _smoothed(target: Tensor, label_smoothing: float) -> Tensor:
+    """Probabilities, a share of them spread evenly: (n, k, ...) -> same."""
+    if not target.is_floating_point():
+        raise ValueError(f"probabilities are floats, got {target.dtype}")
+    n_classes = target.shape[min(target.ndim, 2) - 1]
+    return target * (1 - label_smoothing) + label_smoothing / n_classes
+
+
+# %%
+hot = torch.eye(10, dtype=torch.float64)[y]
+log_p = log_softmax(x, 1).detach()
+assert_close(_soft_losses(log_p, hot, None).mean(), nll_loss(log_p, y))
+_smoothed(hot, 0.1)[0]
+
+# %% [markdown]
+r"""
+Labels need no row of ten numbers each. They take the fast way, since
+log-softmax and the picking have been earned and may run on torch's kernels from
+now on. And smoothing needs no row either: the loss of a mixture is the mixture
+of two losses, that of the labels and that of a uniform target.
+"""
+
+
+# %% Labels, smoothed tags=["export"] module="nn.functional.loss"
+def _label_loss(
     log_p: Tensor,
     target: Tensor,
     weight: Tensor | None,
     ignore_index: int,
     reduction: str,
+    label_smoothing: float,
 ) -> Tensor:
-    """What a uniform target costs at the labels' places."""
-    uniform = torch.ones_like(log_p) / log_p.shape[_class_axis(log_p, target)]
-    losses = _soft_losses(log_p, uniform, weight)
-    weights = _label_weights(target, weight, ignore_index)
-    return _reduce(losses.where(target != ignore_index, 0), reduction, weights)
+    """Cross-entropy with labels: (n, k, ...), (n, ...) -> ()."""
+    n_classes = log_p.shape[class_axis(log_p, target)]
+    options = {"ignore_index": ignore_index, "reduction": reduction}
+    loss = F.nll_loss(log_p, target, weight, **options)
+    if not label_smoothing:
+        return loss
+    kept = target != ignore_index
+    weights = kept if weight is None else weight[target.where(kept, 0)] * kept
+    uniform = torch.full_like(log_p, 1 / n_classes)
+    spread = _soft_losses(log_p, uniform, weight).where(kept, 0)
+    spread = reduce_losses(spread, reduction, weights)
+    return (1 - label_smoothing) * loss + label_smoothing * spread
+
+
+# %% [markdown]
+r"""
+What is left for the function that users call is to say no, and to see which
+kind of target it was given.
+"""
 
 
 # %% Cross-entropy tags=["export"] module="nn.functional.loss" earns="torch.nn.functional.cross_entropy"
@@ -430,43 +496,19 @@ def cross_entropy(
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is in 0 to 1, got {label_smoothing}")
-    reduction = _mode(size_average, reduce, reduction)
+    reduction = reduction_of(size_average, reduce, reduction)
     log_p = torch.log_softmax(input, min(input.ndim, 2) - 1)
-    if target.shape == input.shape:
-        return _with_probabilities(
+    if target.shape != input.shape:
+        return _label_loss(
             log_p, target, weight, ignore_index, reduction, label_smoothing
         )
-    _class_axis(input, target)
-    options = {"ignore_index": ignore_index, "reduction": reduction}
-    loss = F.nll_loss(log_p, target, weight, **options)
-    if not label_smoothing:
-        return loss
-    smooth = _smooth_loss(log_p, target, weight, **options)
-    return (1 - label_smoothing) * loss + label_smoothing * smooth
-
-
-# %% The same with probabilities tags=["export"] module="nn.functional.loss"
-def _with_probabilities(
-    log_p: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    ignore_index: int,
-    reduction: str,
-    label_smoothing: float,
-) -> Tensor:
-    if not target.is_floating_point():
-        raise ValueError(f"probabilities are floats, got {target.dtype}")
     if ignore_index >= 0:
-        raise ValueError(
-            f"probabilities have no index {ignore_index} to ignore"
-        )
-    n_classes = log_p.shape[min(log_p.ndim, 2) - 1]
-    target = target * (1 - label_smoothing) + label_smoothing / n_classes
-    return _reduce(_soft_losses(log_p, target, weight), reduction)
+        raise ValueError(f"no index {ignore_index} in probabilities")
+    target = _smoothed(target, label_smoothing)
+    return reduce_losses(_soft_losses(log_p, target, weight), reduction)
 
 
 # %%
-hot = torch.eye(10, dtype=torch.float64)[y]
 assert_close(cross_entropy(x, y), nll_loss(log_softmax(x, 1), y))
 assert_close(cross_entropy(x, hot), cross_entropy(x, y))
 cross_entropy(x, y), cross_entropy(x, y, label_smoothing=0.1)
@@ -647,11 +689,16 @@ and $1 - t$. It is used for one question with two answers, and for many such
 questions at once, where a picture may show a cat *and* a dog. `pos_weight` is
 the class weight of *yes*. Since $\ln(1 - p) = \ln p - x$, one logarithm does
 for both.
+
+Score and target have one shape here. Torch broadcasts a column against a row
+with a warning; {doc}`/2_backward/3_backward` has shown what comes of it. So we
+refuse, and the losses of the next section will, too.
 """
 
 
-# %% Shapes must agree tags=["export"] module="nn.functional.loss"
-def _check_shapes(input: Tensor, target: Tensor) -> None:
+# %% Shapes must agree tags=["export", "internal"] module="nn.functional.reduction"
+def check_shapes(input: Tensor, target: Tensor) -> None:
+    """Raise unless both have one shape: nothing is broadcast."""
     if input.shape != target.shape:
         shapes = f"{(*input.shape,)} and target {(*target.shape,)}"
         raise ValueError(f"expected one shape, got input {shapes}")
@@ -668,13 +715,13 @@ def binary_cross_entropy_with_logits(
     pos_weight: Tensor | None = None,
 ) -> Tensor:
     """Cross-entropy of yes or no, from one score each: any shape -> ()."""
-    _check_shapes(input, target)
+    check_shapes(input, target)
     log_p = F.logsigmoid(input)
     if pos_weight is not None:
         log_p = log_p * (1 + (pos_weight - 1) * target)
     losses = (1 - target) * input - log_p
     losses = losses if weight is None else losses * weight
-    return _reduce(losses, _mode(size_average, reduce, reduction))
+    return reduce_losses(losses, reduction_of(size_average, reduce, reduction))
 
 
 # %%
@@ -692,12 +739,24 @@ points; the mean absolute error does not, but its slope is ±1 right up to the
 minimum, so a descent never settles. The *smooth L1* is a parabola within
 $\pm\beta$ and straight lines outside: the best of both.
 
-Shapes must agree here. Torch broadcasts a column against a row with a warning;
-{doc}`/2_backward/3_backward` has shown what comes of it.
+Torch's two simple ones take weights as well, one for each element. They are
+checked like the target.
 """
 
 
-# %% Squared and absolute errors tags=["export"] module="nn.functional.loss"
+# %% Errors tags=["export"] module="nn.functional.regression"
+"""Losses of quantities: squared and absolute errors, and between the two."""
+
+
+def _errors(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    """The differences, where all shapes agree: (...), (...) -> (...)."""
+    check_shapes(input, target)
+    if weight is not None:
+        check_shapes(input, weight)
+    return input - target
+
+
+# %% Squared errors tags=["export"] module="nn.functional.regression"
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -709,9 +768,11 @@ def mse_loss(
     """Squared differences, (...), (...) -> () or (...)."""
     losses = _errors(input, target, weight) ** 2
     losses = losses if weight is None else losses * weight
-    return _reduce(losses, _mode(size_average, reduce, reduction), weight)
+    reduction = reduction_of(size_average, reduce, reduction)
+    return reduce_losses(losses, reduction, weight)
 
 
+# %% Absolute errors tags=["export"] module="nn.functional.regression"
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -723,28 +784,39 @@ def l1_loss(
     """Absolute differences, (...), (...) -> () or (...)."""
     losses = _errors(input, target, weight).abs()
     losses = losses if weight is None else losses * weight
-    return _reduce(losses, _mode(size_average, reduce, reduction), weight)
-
-
-def _errors(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-    _check_shapes(input, target)
-    if weight is not None:
-        _check_shapes(input, weight)
-    return input - target
+    reduction = reduction_of(size_average, reduce, reduction)
+    return reduce_losses(losses, reduction, weight)
 
 
 # %% [markdown]
 r"""
-Written as a choice between two branches it takes many walks through memory, and
-its backward pass more. One formula does for both: with $c$ the error $e$
-clipped at $\pm\beta$, the loss is $c\,(e - c/2)/\beta$. Within the bounds no
-other $c$ makes that larger, so a small change of $c$ changes nothing, and the
-slope is $c/\beta$. Autograd cannot know that; so we write the gradient down, as
-in {doc}`/2_backward/5_autograd`.
+A hundred points that are off by 0.1, and one that is off by 10. Which share of
+the loss is the outlier's?
+"""
+
+# %%
+off = torch.tensor([0.1] * 100 + [10.0])
+shares = {}
+for loss in (mse_loss, l1_loss):
+    each = loss(off, torch.zeros(101), reduction="none")
+    shares[loss.__name__] = round((each[-1] / each.sum()).item(), 2)
+assert shares == {"mse_loss": 0.99, "l1_loss": 0.5}
+shares
+
+# %% [markdown]
+r"""
+### A smooth corner
+
+Written as a choice between two branches, smooth L1 takes many walks through
+memory, and its backward pass more. One formula does for both: with $c$ the
+error $e$ clipped at $\pm\beta$, the loss is $c\,(e - c/2)/\beta$. Within the
+bounds no other $c$ makes that larger, so a small change of $c$ changes nothing,
+and the slope is $c/\beta$. Autograd cannot know that; so we write the gradient
+down, as in {doc}`/2_backward/5_autograd`.
 """
 
 
-# %% An error, clipped tags=["export"] module="nn.functional.loss"
+# %% An error, clipped tags=["export"] module="nn.functional.regression"
 class _SmoothL1(torch.autograd.Function):
     """Squared within `beta`, absolute beyond: (...) -> (...)."""
 
@@ -766,7 +838,7 @@ class _SmoothL1(torch.autograd.Function):
         return grad * errors.clamp(-ctx.beta, ctx.beta) / ctx.beta, None
 
 
-# %% Smooth L1 tags=["export"] module="nn.functional.loss" earns="torch.nn.functional.smooth_l1_loss"
+# %% Smooth L1 tags=["export"] module="nn.functional.regression" earns="torch.nn.functional.smooth_l1_loss"
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -778,11 +850,11 @@ def smooth_l1_loss(
     """Squared within `beta`, absolute beyond: (...), (...) -> () or (...)."""
     if beta < 0:
         raise ValueError(f"beta is not negative, got {beta}")
-    reduction = _mode(size_average, reduce, reduction)
+    reduction = reduction_of(size_average, reduce, reduction)
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    _check_shapes(input, target)
-    return _reduce(_SmoothL1.apply(input - target, beta), reduction)
+    check_shapes(input, target)
+    return reduce_losses(_SmoothL1.apply(input - target, beta), reduction)
 
 
 # %% alt="Three losses against the error. The squared one is a parabola that leaves the picture; the absolute one has a corner at 0; the smooth one is round at 0 and runs parallel to the absolute one outside." tags=["hide-input"]
@@ -799,14 +871,17 @@ plt.show()
 
 # %% [markdown]
 r"""
-The definitions take several kernels where torch's have one; the ledger shows
-the ratios. As modules the losses call torch's, which are earned now. They hold
-their settings, and class weights are buffers: they move with the module to its
-device.
+## Losses that hold settings
+
+Whoever trains sets the weights of the classes once, not at every call. A loss
+as a module holds its settings, and class weights are buffers: they move with
+the module to its device. The definitions above take several kernels where
+torch's have one; the ledger shows the ratios. The modules call torch's, which
+are earned now. What all of them hold is how they reduce.
 """
 
 
-# %% Losses that hold settings tags=["export"] earns="torch.nn.MSELoss torch.nn.L1Loss"
+# %% What every loss holds tags=["export"]
 """Losses as modules, which hold their settings."""
 
 
@@ -819,28 +894,45 @@ class _Loss(Module):
         reduce: bool | None = None,
         reduction: str = "mean",
     ):
-        self.reduction = _mode(size_average, reduce, reduction)
+        self.reduction = reduction_of(size_average, reduce, reduction)
 
 
+# %% The squared error as a module tags=["export"] earns="torch.nn.MSELoss"
 class MSELoss(_Loss):
     """The mean squared error, as a module."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
-        _check_shapes(input, target)
+        check_shapes(input, target)
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
+# %% The absolute error as a module tags=["export"] earns="torch.nn.L1Loss"
 class L1Loss(_Loss):
     """The mean absolute error, as a module."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
-        _check_shapes(input, target)
+        check_shapes(input, target)
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
-# %% tags=["export"] earns="torch.nn.SmoothL1Loss torch.nn.BCEWithLogitsLoss"
+# %% [markdown]
+r"""
+A module is made once and called like the function:
+"""
+
+# %%
+wrong_by = torch.tensor([0.5, -2.0])
+MSELoss()(wrong_by, torch.zeros(2)), L1Loss("sum")(wrong_by, torch.zeros(2))
+
+# %% [markdown]
+r"""
+Others hold a number, or weights.
+"""
+
+
+# %% Smooth L1 as a module tags=["export"] earns="torch.nn.SmoothL1Loss"
 class SmoothL1Loss(_Loss):
     """Squared within `beta`, absolute beyond, as a module."""
 
@@ -856,11 +948,12 @@ class SmoothL1Loss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
-        _check_shapes(input, target)
+        check_shapes(input, target)
         options = {"reduction": self.reduction, "beta": self.beta}
         return F.smooth_l1_loss(input, target, **options)
 
 
+# %% Binary cross-entropy as a module tags=["export"] earns="torch.nn.BCEWithLogitsLoss"
 class BCEWithLogitsLoss(_Loss):
     """Binary cross-entropy from scores, as a module."""
 
@@ -878,16 +971,29 @@ class BCEWithLogitsLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
+        options = {"reduction": self.reduction, "pos_weight": self.pos_weight}
         return F.binary_cross_entropy_with_logits(
-            input,
-            target,
-            self.weight,
-            reduction=self.reduction,
-            pos_weight=self.pos_weight,
+            input, target, self.weight, **options
         )
 
 
-# %% tags=["export"] earns="torch.nn.NLLLoss torch.nn.CrossEntropyLoss"
+# %%
+doubled = BCEWithLogitsLoss(pos_weight=torch.tensor(2.0))
+hits, misses = torch.ones(1), torch.zeros(1)
+doubled(hits * 0, hits) / doubled(hits * 0, misses), doubled.state_dict()
+
+# %% [markdown]
+r"""
+The first number says what `pos_weight` does: a score of 0, which leans to
+neither side, costs twice as much where the answer is *yes*.
+
+The losses of classes come last. `NLLLoss` takes logarithms of probabilities,
+`CrossEntropyLoss` scores. They share the weights and the label to ignore, and
+neither is a kind of the other.
+"""
+
+
+# %% Negative log-likelihood as a module tags=["export"] earns="torch.nn.NLLLoss"
 class NLLLoss(_Loss):
     """Negative log-likelihood of log-probabilities, as a module."""
 
@@ -903,17 +1009,20 @@ class NLLLoss(_Loss):
         self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
 
-    def _options(self) -> dict:
-        names = ("weight", "ignore_index", "reduction")
-        return {name: getattr(self, name) for name in names}
-
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """(n, k, ...), (n, ...) -> ()."""
-        _class_axis(input, target)
-        return F.nll_loss(input, target, **self._options())
+        class_axis(input, target)
+        return F.nll_loss(
+            input,
+            target,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
 
 
-class CrossEntropyLoss(NLLLoss):
+# %% Cross-entropy as a module tags=["export"] earns="torch.nn.CrossEntropyLoss"
+class CrossEntropyLoss(_Loss):
     """Cross-entropy of scores, as a module."""
 
     def __init__(
@@ -925,15 +1034,28 @@ class CrossEntropyLoss(NLLLoss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ):
-        super().__init__(weight, size_average, ignore_index, reduce, reduction)
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """(n, k, ...), (n, ...) or probabilities -> ()."""
-        smoothing = self.label_smoothing
-        options = {**self._options(), "label_smoothing": smoothing}
-        return cross_entropy(input, target, **options)
+        return cross_entropy(
+            input,
+            target,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )
 
+
+# %%
+weight = torch.linspace(0.5, 2, 10, dtype=torch.float64)
+of_scores, of_log_p = CrossEntropyLoss(weight), NLLLoss(weight)
+assert_close(of_scores(x, y), of_log_p(log_softmax(x, 1), y))
+of_scores(x, y)
 
 # %% [markdown]
 r"""
@@ -1093,14 +1215,14 @@ than the deviation from seed to seed, and on one seed it lost.
 
 ## What we built
 
-* `softmax`, `log_softmax`, `logsumexp`, `logsigmoid` (`nn.probability`): from
+* `softmax`, `log_softmax`, `logsumexp`, `logsigmoid` (`nn.functional`): from
   scores to probabilities without overflow.
 * `cross_entropy`, `nll_loss`, `binary_cross_entropy_with_logits`, `mse_loss`,
-  `l1_loss`, `smooth_l1_loss` (`nn.loss`): torch's arguments and numbers, and
-  errors that show both shapes.
+  `l1_loss`, `smooth_l1_loss` (`nn.functional`): torch's arguments and numbers,
+  and errors that show both shapes.
 * `CrossEntropyLoss`, `NLLLoss`, `BCEWithLogitsLoss`, `MSELoss`, `L1Loss`,
   `SmoothL1Loss` (`nn.loss`): the same as modules.
-* A loop of five lines, which {doc}`/3_training/3_learner` turns into something
+* A loop of five lines, which {doc}`/3_training/4_learner` turns into something
   that can be watched, stopped and resumed.
 
 ## Questions

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.utils._pytree import tree_leaves, tree_map
 
-from groundup.autograd import Variable, cat, stack, where
+from groundup.autograd import Variable, axes, cat, rules, stack, where
 from groundup.testing import assert_close
 
 # torch's name of an operation -> ours, called with the sample's arguments
@@ -178,3 +178,45 @@ def test_the_sigmoid_has_a_gradient_where_its_parts_overflow():
     x = Variable([-1000.0, 1000.0], requires_grad=True)
     x.sigmoid().sum().backward()
     assert_close(x.grad, torch.zeros(2))
+
+
+def operands(name: str) -> tuple:
+    """Arguments for the rule of that name."""
+    x = torch.rand(2, 3) + 0.5
+    special = {
+        "where_rule": (x, x, x > 1),
+        "pow_rule": (x, 3),
+        "clamp_rule": (x, 0, 1),
+        "matmul_rule": (x, x.mT),
+        "transpose_rule": (x, 0, 1),
+        "permute_rule": (x, 1, 0),
+        "reshape_rule": (x, 6),
+        "expand_rule": (x, 4, 2, 3),
+        "index_rule": (x, torch.tensor([0, 0])),
+        "gather_rule": (x, 1, torch.tensor([[0, 2]])),
+    }
+    n_operands = 2 if name.split("_")[0] in ("add", "sub", "mul", "div") else 1
+    return special.get(name, (x,) * n_operands)
+
+
+RULES = {
+    name: step
+    for module in (rules, axes)
+    for name, step in vars(module).items()
+    if name.endswith("_rule")
+}
+
+
+def held(function: object) -> list[Tensor]:
+    """The tensors that a function keeps alive by its closure."""
+    cells = getattr(function, "__closure__", None) or ()
+    return [c for cell in cells if isinstance(c := cell.cell_contents, Tensor)]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_keeps_no_tensor_that_it_does_not_name(name: str):
+    """What is kept in silence is neither watched nor freed."""
+    _, *found = RULES[name](*operands(name))
+    assert found
+    for rule in found:
+        assert not held(rule.function)

@@ -1,10 +1,10 @@
-"""Leaves, accumulation, changes in place, gradients as values, errors."""
+"""Leaves, accumulation, changes in place, comparisons, errors."""
 
 import pytest
 import torch
 from torch import nn
 
-from groundup.autograd import Variable, cat, grad, no_grad, stack, where
+from groundup.autograd import Variable, no_grad
 from groundup.testing import assert_close, assert_equal
 
 ONES = torch.ones(3)
@@ -96,53 +96,36 @@ def test_backward_of_a_value_that_nothing_led_to_is_an_error():
         Variable(1.0).backward()
 
 
-@pytest.mark.parametrize("retain_graph", [False, True])
-@pytest.mark.earns("torch.autograd.grad")
-def test_grad_is_torchs_and_changes_no_grad(retain_graph: bool):
-    torch.manual_seed(0)
-    data = [torch.randn(4, 3), torch.randn(3, 2), torch.randn(2)]
-    direction = torch.randn(4, 2)
-    results = []
-    for kind in (Variable, torch.Tensor.clone):
-        x, w, b = (kind(value).requires_grad_() for value in data)
-        hidden = x @ w
-        output = (hidden + b).tanh()
-        function = grad if kind is Variable else torch.autograd.grad
-        arguments = output, (b, hidden, x, w), direction
-        found = function(*arguments, retain_graph=retain_graph)
-        assert x.grad is w.grad is b.grad is None
-        results.append(found)
-    for ours, theirs in zip(*results, strict=True):
-        assert_close(ours, theirs)
-
-
-def test_grad_of_one_input_is_a_tuple_of_one():
-    x = leaf(3)
-    (found,) = grad((x * 2).sum(), x)
-    assert_equal(found, 2 * ONES)
-
-
-def test_grad_by_an_unused_input_is_an_error_unless_allowed():
-    x, unused = leaf(3), leaf(3)
-    output = (x * 2).sum()
-    with pytest.raises(RuntimeError, match="allow_unused"):
-        grad(output, (x, unused), retain_graph=True)
-    assert grad(output, (x, unused), allow_unused=True)[1] is None
-
-
-def test_cat_and_stack_take_tensors_too():
-    x = leaf(3)
-    for joined in (cat([ONES, x]), stack([ONES, x]), where(ONES > 0, x, ONES)):
-        x.grad = None
-        joined.sum().backward()
-        assert_equal(x.grad, ONES)
-
-
 def test_the_repr_says_where_a_variable_comes_from():
     x = Variable([1.0], requires_grad=True)
     assert repr(Variable([1.0])) == "Variable(tensor([1.]))"
     assert repr(x) == "Variable(tensor([1.]), requires_grad=True)"
     assert repr(x * 2) == "Variable(tensor([2.]), computed)"
+
+
+def test_a_change_in_place_is_refused_while_recording():
+    x = Variable(torch.randn(3), requires_grad=True)
+    with pytest.raises(RuntimeError, match="no_grad"):
+        x -= 1
+
+
+@pytest.mark.parametrize("operator", ["iadd", "isub", "imul", "itruediv"])
+def test_changes_in_place_under_no_grad_are_torchs(operator: str):
+    x, expected = Variable(torch.randn(3), requires_grad=True), None
+    data, expected = x.data, x.data.clone()
+    with no_grad():
+        assert getattr(x, f"__{operator}__")(2.0) is x
+    getattr(expected, f"__{operator}__")(2.0)
+    assert x.data is data and x.is_leaf
+    assert_equal(x.data, expected)
+
+
+def test_comparisons_are_plain_truth_values():
+    x = Variable([1.0, 2.0])
+    assert_equal(x == torch.tensor([1.0, 3.0]), torch.tensor([True, False]))
+    assert_equal(torch.tensor([1.0, 3.0]) == x, torch.tensor([True, False]))
+    assert_equal(x > Variable(1.0), torch.tensor([False, True]))
+    assert len({x, x, Variable([1.0, 2.0])}) == 2
 
 
 @pytest.mark.earns("torch.Tensor.backward", "torch.no_grad")

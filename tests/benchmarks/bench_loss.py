@@ -1,18 +1,17 @@
-"""groundup.nn.loss beside torch's losses, forward and backward."""
+"""Our losses beside torch's losses, forward and backward."""
 
 import torch
 import torch.nn.functional as F
 
 from _config.runs.benchmarks import Pair, benchmark
 from groundup import nn
-from groundup.nn import loss
-from groundup.nn.functional import probability
+from groundup.nn import functional
 
 
 def pair(name: str, input: torch.Tensor, target: torch.Tensor) -> Pair:
     """Ours and torch's function of one name, with the input's gradient."""
     input.requires_grad_()
-    ours, theirs = getattr(loss, name), getattr(F, name)
+    ours, theirs = getattr(functional, name), getattr(F, name)
     return (
         lambda: torch.autograd.grad(ours(input, target), input),
         lambda: torch.autograd.grad(theirs(input, target), input),
@@ -91,7 +90,7 @@ def smooth_l1_module() -> Pair:
 def definition(name: str) -> Pair:
     """Ours, written out, and torch's kernel over the rows of (1000, 100)."""
     x = torch.randn(1000, 100)
-    ours, theirs = getattr(probability, name), getattr(torch, name)
+    ours, theirs = getattr(functional, name), getattr(torch, name)
     return lambda: ours(x, 1), lambda: theirs(x, 1)
 
 
@@ -125,4 +124,4 @@ def logsumexp() -> Pair:
 def logsigmoid() -> Pair:
     """Element by element."""
     x = torch.randn(1000, 100)
-    return lambda: probability.logsigmoid(x), lambda: F.logsigmoid(x)
+    return lambda: functional.logsigmoid(x), lambda: F.logsigmoid(x)

@@ -3,7 +3,7 @@
 import torch
 
 from _config.runs.benchmarks import Pair, benchmark
-from groundup.manual.layers import Lin, Model, Mse, Relu
+from groundup.manual.layers import LinearLayer, Model, MSELayer, ReLULayer
 
 
 def passes(n: int) -> Pair:
@@ -15,7 +15,9 @@ def passes(n: int) -> Pair:
     )
     theirs = list(net.parameters())
     ours = w1, b1, w2, b2 = [p.detach().clone() for p in theirs]
-    model = Model([Lin(w1, b1), Relu(), Lin(w2, b2)], Mse())
+    model = Model(
+        [LinearLayer(w1, b1), ReLULayer(), LinearLayer(w2, b2)], MSELayer()
+    )
 
     def by_hand() -> None:
         for p in ours:

@@ -5,7 +5,13 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from groundup.manual.layers import Layer, Lin, Model, Mse, Relu
+from groundup.manual.layers import (
+    Layer,
+    LinearLayer,
+    Model,
+    MSELayer,
+    ReLULayer,
+)
 
 SHAPES = {"w1": (3, 4), "b1": (3,), "w2": (1, 3), "b2": (1,)}
 
@@ -17,7 +23,9 @@ def parameters() -> list[Tensor]:
 
 
 def network(w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Model:
-    return Model([Lin(w1, b1), Relu(), Lin(w2, b2)], Mse())
+    return Model(
+        [LinearLayer(w1, b1), ReLULayer(), LinearLayer(w2, b2)], MSELayer()
+    )
 
 
 def by_autograd(
@@ -49,10 +57,10 @@ def test_model_gives_autograds_loss_and_gradients(parameters, n):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("n", [0, 1, 5])
-@pytest.mark.parametrize("kind", [Relu, Lin])
+@pytest.mark.parametrize("kind", [ReLULayer, LinearLayer])
 def test_input_gradient_is_autograds(kind, n, dtype):
     torch.manual_seed(0)
-    owned = [torch.randn(2, 3), torch.randn(2)] if kind is Lin else []
+    owned = [torch.randn(2, 3), torch.randn(2)] if kind is LinearLayer else []
     layer = kind(*(p.to(dtype) for p in owned))
     x = torch.randn(n, 3, dtype=dtype, requires_grad=True)
     y = layer(x)
@@ -63,7 +71,7 @@ def test_input_gradient_is_autograds(kind, n, dtype):
 
 
 def test_relu_passes_nothing_at_zero_and_keeps_grad_y():
-    layer, grad_y = Relu(), torch.tensor([5.0, 5.0, 5.0])
+    layer, grad_y = ReLULayer(), torch.tensor([5.0, 5.0, 5.0])
     layer(torch.tensor([-1.0, 0.0, 2.0]))
     assert layer.input_gradient(grad_y).tolist() == [0, 0, 5]
     assert grad_y.tolist() == [5, 5, 5]
@@ -88,12 +96,14 @@ def test_a_gradient_may_be_asked_for_twice(parameters):
 
 
 def test_the_gradient_of_the_data_is_left_out(parameters):
-    class Watched(Lin):
+    class Watched(LinearLayer):
         def input_gradient(self, grad_y: Tensor) -> Tensor:
             raise AssertionError("nobody asked for it")
 
     w1, b1, w2, b2 = parameters
-    model = Model([Watched(w1, b1), Relu(), Lin(w2, b2)], Mse())
+    model = Model(
+        [Watched(w1, b1), ReLULayer(), LinearLayer(w2, b2)], MSELayer()
+    )
     model(*batch(5))
     model.backward()
     assert w1.grad.shape == w1.shape
@@ -116,7 +126,7 @@ def test_any_optimizer_of_torch_steps_these_parameters(parameters, optimizer):
 @pytest.mark.parametrize("target", [(5, 1), (4,), (), (5, 5)])
 def test_mse_refuses_shapes_that_would_broadcast(target):
     with pytest.raises(ValueError) as error:
-        Mse()(torch.ones(5, 1), torch.ones(target))
+        MSELayer()(torch.ones(5, 1), torch.ones(target))
     assert "(5, 1)" in str(error.value) and str(target) in str(error.value)
 
 

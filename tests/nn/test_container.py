@@ -101,3 +101,79 @@ def test_equal_children_print_as_torchs():
         return library.ModuleList([library.Linear(2, 2) for _ in range(3)])
 
     assert repr(deep(nn)) == repr(deep(torch.nn))
+
+
+@pytest.mark.earns("torch.nn.Sequential")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda net, lib: net + lib.Sequential(lib.ReLU(), lib.Linear(2, 2)),
+        lambda net, lib: net.__iadd__(lib.Sequential(lib.ReLU())),
+        lambda net, lib: net * 3,
+        lambda net, lib: 2 * net,
+        lambda net, lib: net.__imul__(2),
+        lambda net, lib: net.pop(slice(1, 3)),
+        lambda net, lib: net.insert(-1, lib.ReLU()),
+        lambda net, lib: net.insert(3, lib.ReLU()),
+    ],
+)
+def test_sequentials_add_and_multiply_as_torchs(change):
+    ours, theirs = pair("Sequential")
+    made, judge = change(ours, nn), change(theirs, torch.nn)
+    assert repr(made) == repr(judge) and repr(ours) == repr(theirs)
+    assert list(made.state_dict()) == list(judge.state_dict())
+    assert (made is ours) == (judge is theirs)
+    shared = [len(list(net.parameters())) for net in (made, judge)]
+    assert shared[0] == shared[1]
+
+
+@pytest.mark.earns("torch.nn.Sequential")
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda net: net.__add__([net[0]]), ValueError),
+        (lambda net: net.__iadd__([net[0]]), ValueError),
+        (lambda net: net * 0, ValueError),
+        (lambda net: net * 1.5, TypeError),
+        (lambda net: net.insert(4, net[0]), IndexError),
+        (lambda net: net.insert(-5, net[0]), IndexError),
+    ],
+)
+def test_sequentials_refuse_what_torchs_refuse(change, error):
+    for net in pair("Sequential"):
+        before = repr(net)
+        with pytest.raises(error):
+            change(net)
+        assert repr(net) == before
+
+
+def test_names_stay_when_a_module_is_put_between_them():
+    net = nn.Sequential({"first": nn.Linear(2, 2), "last": nn.Linear(2, 2)})
+    first, last = net
+    net.insert(1, nn.ReLU()).insert(0, nn.ReLU())
+    assert net.first is first is net[1] and net.last is last is net[-1]
+    kinds = [type(module).__name__ for module in net]
+    assert kinds == ["ReLU", "Linear", "ReLU", "Linear"]
+    assert list(net.state_dict())[::2] == ["first.weight", "last.weight"]
+
+
+def test_what_cannot_be_put_in_leaves_the_container_as_it_was():
+    net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    before = repr(net)
+    with pytest.raises(TypeError):
+        net.insert(0, len)
+    assert repr(net) == before
+    named = nn.Sequential({"1": nn.ReLU()})
+    with pytest.raises(KeyError, match="taken"):
+        named.append(nn.Linear(1, 1))
+    assert len(named) == 1 and isinstance(named[0], nn.ReLU)
+
+
+def test_containers_hold_layers_of_torchs():
+    net = nn.Sequential(torch.nn.Linear(2, 3), nn.Linear(3, 1))
+    net.append(torch.nn.ReLU())
+    assert net(torch.ones(2)).shape == (1,) and len(net) == 3
+    assert len(list(net.parameters())) == 4
+    held = nn.ModuleList([torch.nn.ReLU(), nn.ReLU()])
+    held.insert(1, torch.nn.Linear(1, 1))
+    assert list(held.state_dict()) == ["1.weight", "1.bias"]

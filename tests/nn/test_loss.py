@@ -1,4 +1,4 @@
-"""Tests of groundup.nn.loss: torch is the judge, on its own samples."""
+"""Losses, as functions and modules: torch is the judge, on its own samples."""
 
 import inspect
 from itertools import product

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 
@@ -26,3 +28,15 @@ def test_our_modules_take_torchs_parameters_and_the_reverse():
     assert "weight" in dict(ours.named_parameters())
     assert "weight" in dict(theirs.named_parameters())
     torch.optim.SGD(ours.parameters(), lr=0.1)
+
+
+@pytest.mark.earns("torch.nn.Parameter")
+@pytest.mark.parametrize("kind", [nn.Parameter, torch.nn.Parameter])
+def test_what_is_pinned_to_a_parameter_goes_with_its_pickle(kind):
+    param = kind(torch.ones(2), requires_grad=False)
+    param.decays, param.note = False, torch.zeros(1)
+    read = pickle.loads(pickle.dumps(param))
+    assert type(read) is kind and not read.requires_grad
+    assert read.decays is False and read.note.eq(0).all()
+    assert pickle.loads(pickle.dumps(kind(torch.ones(2)))).is_leaf
+    assert vars(pickle.loads(pickle.dumps(kind(torch.ones(1))))) == {}

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from groundup.optim import SGD, Adagrad, Adam, AdamW
 from groundup.optim.adagrad import adagrad_step
 from groundup.optim.adam import adam_step
-from groundup.optim.fused import lie_alike
-from groundup.optim.optimizer import add_l2
+from groundup.optim.fused import fits_kernel, lie_alike, wants_kernel
 from groundup.optim.sgd import sgd_step
+from groundup.optim.steps import add_l2
+from tests.optim.torch_samples import configurations
 
 rates = st.floats(1e-4, 1.0)
 shares = st.floats(0.0, 0.99)
@@ -259,3 +260,60 @@ def test_what_lies_alike():
     assert lie_alike(x, [x.clone()]) and lie_alike(last, [last.clone()])
     assert not lie_alike(x, [last]) and not lie_alike(x[:, ::2], [x[:, ::2]])
     assert not lie_alike(x, [x.double()])
+
+
+@pytest.mark.parametrize(
+    "fused, foreach, differentiable, wanted",
+    [
+        (None, None, False, True),
+        (None, True, False, True),
+        (None, False, False, False),
+        (False, None, False, False),
+        (True, False, False, True),
+        (None, None, True, False),
+    ],
+)
+def test_who_wants_a_kernel(fused, foreach, differentiable, wanted):
+    options = {"fused": fused, "foreach": foreach}
+    options["differentiable"] = differentiable
+    assert wants_kernel(options) is wanted
+    assert wants_kernel({"lr": 1.0}) is False
+
+
+def test_what_fits_a_kernel():
+    param, other = torch.ones(3), torch.ones(3, dtype=torch.complex64)
+    for x in (param, other):
+        x.grad = torch.ones_like(x)
+    count = torch.tensor(0.0, dtype=torch.float64)
+    assert fits_kernel(param, {"step": count, "mean": param}, {"fused": None})
+    assert not fits_kernel(param, {"mean": count}, {"fused": None})
+    assert not fits_kernel(param, {}, {"fused": False})
+    assert not fits_kernel(other, {}, {"fused": None})
+
+
+def end(kind, options, dtype):
+    """Where twenty steps lead; the numbers given fit into bfloat16."""
+    torch.manual_seed(0)
+    params = [torch.randn(shape).bfloat16().to(dtype) for shape in (1000, 17)]
+    optimizer = kind(params, **options)
+    for _ in range(20):
+        for param in params:
+            param.grad = torch.randn(param.shape).bfloat16().to(dtype)
+        optimizer.step()
+    return torch.cat(params).float()
+
+
+@pytest.mark.parametrize(
+    "kind, options",
+    [
+        pytest.param(kind, options, id=f"{kind.__name__}{options}")
+        for kind in (SGD, Adagrad, Adam, AdamW)
+        for options in configurations(kind.__name__)
+    ],
+)
+def test_bfloat16_drifts_no_further_than_torchs(kind, options):
+    theirs = getattr(torch.optim, kind.__name__)
+    judge = end(theirs, options, torch.float32)
+    drift = (end(theirs, options, torch.bfloat16) - judge).norm()
+    own = (end(kind, options, torch.bfloat16) - judge).norm()
+    assert own <= 1.1 * drift

@@ -1,12 +1,12 @@
 import copy
+import io
 import pickle
 
 import pytest
 import torch
 
 from groundup import optim
-from groundup.optim import Optimizer
-from groundup.optim.optimizer import add_l2, real_views, root_plus
+from groundup.optim import SGD, Adam, Optimizer
 from tests.optim.kinds import (
     ALL,
     TORCHS,
@@ -136,28 +136,106 @@ def test_a_subclass_fills_in_update():
         run(Optimizer([param], {"lr": 0.5}), [param], 1)
 
 
-def test_complex_numbers_are_seen_as_pairs():
-    numbers = torch.zeros(3, dtype=torch.complex64)
-    views = real_views(numbers, torch.zeros(2))
-    views[0][:, 1] = 1
-    assert torch.equal(numbers, torch.full((3,), 1j)) and views[1].shape == (2,)
+@pytest.mark.parametrize("kind", ALL)
+def test_resuming_from_a_saved_state_changes_nothing(kind):
+    whole, first, second = ([parameter(4, 3)] for _ in range(3))
+    run(kind(whole, lr=0.1), whole, 7)
+    before = kind(first, lr=0.1)
+    run(before, first, 4)
+    second[0].data.copy_(first[0].data)
+    file = io.BytesIO()
+    torch.save(before.state_dict(), file)
+    file.seek(0)
+    after = kind(second, lr=0.7)
+    after.load_state_dict(torch.load(file))
+    run(after, second, 3, first=4)
+    assert torch.equal(second[0], whole[0])
 
 
-def test_root_plus_keeps_what_autograd_needs():
-    square = torch.full((2,), 4.0, requires_grad=True)
-    root_plus(square, 1.0).sum().backward()
-    torch.testing.assert_close(square.grad, torch.full((2,), 0.25))
-    with torch.no_grad():
-        assert root_plus(square, 1.0).tolist() == [3.0, 3.0]
+@pytest.mark.parametrize("kind", ALL)
+def test_loading_shares_no_memory(kind):
+    params, others = [parameter(4, 3)], [parameter(4, 3)]
+    source, copied = kind(params), kind(others)
+    run(source, params, 2)
+    copied.load_state_dict(source.state_dict())
+    kept = copy.deepcopy(copied.state_dict())
+    run(source, params, 2)
+    assert_equal_states(copied.state_dict(), kept)
 
 
-@pytest.mark.parametrize("weight_decay", [0, 0.3, torch.tensor(0.3)])
-def test_l2_is_the_gradient_of_a_penalty(weight_decay):
-    param = parameter(3, 2)
-    loss = (param**3).sum()
-    penalty = weight_decay / 2 * (param**2).sum()
-    (grad,) = torch.autograd.grad(loss, param)
-    (expected,) = torch.autograd.grad((param**3).sum() + penalty, param)
-    torch.testing.assert_close(
-        add_l2(grad, param.detach(), weight_decay), expected
-    )
+def test_state_takes_the_type_and_the_layout_of_its_parameter():
+    image = parameter(2, 3, 4, 4)
+    source = Adam([image])
+    run(source, [image], 1)
+    moved = image.detach().double().to(memory_format=torch.channels_last)
+    target = Adam([moved.requires_grad_()])
+    target.load_state_dict(source.state_dict())
+    state = target.state[moved]
+    assert state["exp_avg"].dtype is torch.float64
+    assert state["exp_avg"].stride() == moved.stride()
+    assert state["step"].dtype is torch.float32 and state["step"] == 1
+    expected = source.state[image]["exp_avg"].double()
+    torch.testing.assert_close(state["exp_avg"], expected, check_stride=False)
+
+
+def test_a_step_count_from_old_torch_is_a_number():
+    param = parameter(2)
+    optimizer = Adam([param])
+    saved = optimizer.state_dict()
+    zeros = torch.zeros(2)
+    saved["state"][0] = {"step": 3, "exp_avg": zeros, "exp_avg_sq": zeros}
+    optimizer.load_state_dict(saved)
+    assert torch.equal(optimizer.state[param]["step"], torch.tensor(3.0))
+
+
+def test_what_an_old_state_dict_lacks_stays_as_it_is():
+    optimizer = SGD([("weight", parameter(2))], lr=0.3, maximize=True)
+    saved = optimizer.state_dict()
+    saved["param_groups"] = [{"lr": 0.7, "params": [0]}]
+    optimizer.load_state_dict(saved)
+    group = optimizer.param_groups[0]
+    assert (group["lr"], group["maximize"]) == (0.7, True)
+    assert group["param_names"] == ["weight"]
+
+
+@pytest.mark.parametrize(
+    "saved, message",
+    [
+        ([[2], [3]], "different number of parameter groups: 2, .* has 1"),
+        ([[2, 3]], r"doesn't match the size .* \[2\], the optimizer of \[1\]"),
+        ([[3]], r"exp_avg has the shape \(3,\), its parameter \(2,\)"),
+    ],
+)
+def test_what_does_not_fit_is_not_loaded_at_all(saved, message):
+    params = [[parameter(size) for size in sizes] for sizes in saved]
+    source = Adam([{"params": group, "lr": 0.5} for group in params])
+    run(source, [p for group in params for p in group], 1)
+    own = parameter(2)
+    optimizer = Adam([own])
+    run(optimizer, [own], 2)
+    before = copy.deepcopy(optimizer.state_dict())
+    with pytest.raises(ValueError, match=message):
+        optimizer.load_state_dict(source.state_dict())
+    assert_equal_states(optimizer.state_dict(), before)
+
+
+def test_a_kernel_takes_what_lies_alike_and_the_step_the_rest():
+    calls = []
+
+    class Counted(Optimizer):
+        def update(self, param, grad, state, group):
+            calls.append(param)
+
+        def fused_update(self, params, states, group):
+            calls.append(params)
+
+    params = [torch.ones(2), torch.ones(3), torch.ones(2).double()]
+    params.append(torch.ones(2, 3))
+    for param in params:
+        param.grad = torch.ones_like(param)
+    params[-1].grad = torch.ones(3, 2).T
+    Counted(params, {"fused": None}).step()
+    assert list(map(len, calls[:2])) == [2, 1] and calls[2] is params[-1]
+    calls.clear()
+    Counted(params, {"lr": 1.0}).step()
+    assert [id(call) for call in calls] == [id(param) for param in params]

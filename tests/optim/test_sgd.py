@@ -41,3 +41,25 @@ def test_momentum_may_be_switched_on_and_off():
             param.grad = torch.full((3,), step + 1.0)
             optimizer.step()
     torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_momentum_moves_half_precision(half):
+    param = torch.zeros(100, dtype=half)
+    optimizer = SGD([param], lr=0.1, momentum=0.9)
+    for _ in range(2):
+        param.grad = torch.ones_like(param)
+        optimizer.step()
+    expected = torch.full((100,), -0.1 - 0.19)
+    torch.testing.assert_close(param.float(), expected, rtol=1e-2, atol=0)
+
+
+def test_a_buffer_that_an_old_torch_saved_as_none_begins_anew():
+    param = torch.zeros(3)
+    optimizer = SGD([param], lr=0.1, momentum=0.9)
+    saved = optimizer.state_dict()
+    optimizer.load_state_dict(saved | {"state": {0: {"momentum_buffer": None}}})
+    for _ in range(2):
+        param.grad = torch.ones(3)
+        optimizer.step()
+    torch.testing.assert_close(param, torch.full((3,), -0.1 - 0.19))

@@ -4,7 +4,7 @@
 import torch
 from torch import Tensor
 
-from groundup.autograd.rules import Step
+from groundup.autograd.rules import Rule, Step
 
 
 def unbroadcast(grad: Tensor, shape: torch.Size) -> Tensor:
@@ -26,18 +26,21 @@ def unbroadcast(grad: Tensor, shape: torch.Size) -> Tensor:
 def matmul_rule(a: Tensor, b: Tensor) -> Step:
     """a @ b: (..., n, k), (..., k, m) -> (..., n, m); also of vectors."""
     row, column = a.dim() == 1, b.dim() == 1
-    left = a.unsqueeze(0) if row else a
-    right = b.unsqueeze(1) if column else b
 
     def matrix(grad: Tensor) -> Tensor:
         grad = grad.unsqueeze(-1) if column else grad
         return grad.unsqueeze(-2) if row else grad
 
-    def rule_b(grad: Tensor) -> Tensor:
+    def by_a(grad: Tensor, b: Tensor) -> Tensor:
+        right = b.unsqueeze(1) if column else b
+        return matrix(grad) @ right.mT
+
+    def by_b(grad: Tensor, a: Tensor) -> Tensor:
+        left = a.unsqueeze(0) if row else a
         grad = left.mT @ matrix(grad)
         return grad.squeeze(-1) if column else grad
 
-    return a @ b, lambda grad: matrix(grad) @ right.mT, rule_b
+    return a @ b, Rule(by_a, b), Rule(by_b, a)
 
 
 Dim = int | tuple[int, ...] | None
@@ -55,7 +58,7 @@ def sum_rule(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Step:
     """The sum over some axes, or over all."""
     shape, ones = x.shape, kept(x.shape, dim)
     value = x.sum(dim, keepdim=keepdim)
-    return value, lambda grad: grad.reshape(ones).expand(shape)
+    return value, Rule(lambda grad: grad.reshape(ones).expand(shape))
 
 
 def mean_rule(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Step:
@@ -63,7 +66,7 @@ def mean_rule(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Step:
     shape, ones = x.shape, kept(x.shape, dim)
     value = x.mean(dim, keepdim=keepdim)
     share = value.numel() / max(x.numel(), 1)
-    return value, lambda grad: (grad * share).reshape(ones).expand(shape)
+    return value, Rule(lambda grad: (grad * share).reshape(ones).expand(shape))
 
 
 def amax_rule(x: Tensor, dim: Dim = (), keepdim: bool = False) -> Step:
@@ -71,63 +74,66 @@ def amax_rule(x: Tensor, dim: Dim = (), keepdim: bool = False) -> Step:
     ones = kept(x.shape, dim)
     y = x.amax(() if dim is None else dim, keepdim=keepdim)
 
-    def rule(grad: Tensor) -> Tensor:
+    def rule(grad: Tensor, x: Tensor, y: Tensor) -> Tensor:
         won = x == y.reshape(ones)
         shares = unbroadcast(won.to(grad.dtype), torch.Size(ones))
         return won * (grad.reshape(ones) / shares)
 
-    return y, rule
+    return y, Rule(rule, x, y)
 
 
-def reshape_rule(x: Tensor, shape: tuple[int, ...]) -> Step:
+def reshape_rule(x: Tensor, *shape: int | tuple[int, ...]) -> Step:
     """The same elements in another shape."""
     before = x.shape
-    return x.reshape(shape), lambda grad: grad.reshape(before)
+    return x.reshape(*shape), Rule(lambda grad: grad.reshape(before))
+
+
+def expand_rule(x: Tensor, *sizes: int | tuple[int, ...]) -> Step:
+    """Axes of size 1 repeated, without a copy."""
+    return x.expand(*sizes), Rule(lambda grad: grad)
 
 
 def transpose_rule(x: Tensor, dim0: int, dim1: int) -> Step:
     """Two axes exchanged."""
-    return x.transpose(dim0, dim1), lambda grad: grad.transpose(dim0, dim1)
+    value = x.transpose(dim0, dim1)
+    return value, Rule(lambda grad: grad.transpose(dim0, dim1))
 
 
-def permute_rule(x: Tensor, dims: tuple[int, ...]) -> Step:
+def permute_rule(x: Tensor, *dims: int | tuple[int, ...]) -> Step:
     """The axes in another order."""
-    dims = tuple(d % len(dims) for d in dims)
-    back = sorted(range(len(dims)), key=dims.__getitem__)
-    return x.permute(dims), lambda grad: grad.permute(back)
-
-
-def expand_rule(x: Tensor, shape: tuple[int, ...]) -> Step:
-    """Axes of size 1 repeated."""
-    return x.expand(shape), lambda grad: grad
+    listed = dims[0] if dims and not isinstance(dims[0], int) else dims
+    order = [d % x.dim() for d in listed]
+    back = sorted(range(x.dim()), key=order.__getitem__)
+    return x.permute(order), Rule(lambda grad: grad.permute(back))
 
 
 def cat_rule(*tensors: Tensor, dim: int = 0) -> Step:
     """Tensors joined along an axis that exists."""
     sizes = [x.shape[dim] for x in tensors]
-    rules = [
-        lambda grad, i=i: grad.split(sizes, dim)[i] for i in range(len(sizes))
-    ]
-    return torch.cat(tensors, dim), *rules
+
+    def rule(i: int) -> Rule:
+        return Rule(lambda grad: grad.split(sizes, dim)[i])
+
+    return torch.cat(tensors, dim), *map(rule, range(len(sizes)))
 
 
 def index_rule(x: Tensor, index: object) -> Step:
     """x[index], for any index that a tensor takes."""
     shape = x.shape
 
-    def rule(grad: Tensor) -> Tensor:
+    def rule(grad: Tensor, index: object) -> Tensor:
         places = torch.arange(shape.numel()).reshape(shape)[index].flatten()
         zeros = grad.new_zeros(shape.numel())
         return zeros.index_add(0, places, grad.flatten()).reshape(shape)
 
-    return x[index], rule
+    return x[index], Rule(rule, index)
 
 
 def gather_rule(x: Tensor, dim: int, index: Tensor) -> Step:
     """Elements picked along one axis: value[i][j] = x[i][index[i][j]]."""
     shape = x.shape
 
-    def rule(grad: Tensor) -> Tensor:
+    def rule(grad: Tensor, index: Tensor) -> Tensor:
         return grad.new_zeros(shape).scatter_add(dim, index, grad)
 
-    return x.gather(dim, index), rule
+    return x.gather(dim, index), Rule(rule, index)

@@ -6,8 +6,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from groundup.autograd.variable import Variable, data_of, grad, needs_grad
+from groundup.autograd.several import grad
+from groundup.autograd.variable import Variable, data_of, needs_grad
 from groundup.manual.gradients import numerical_gradient
+
+
+def _random_direction(output: Variable) -> Tensor:
+    """Weights for the elements of a tensor; the same for the same shape."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(output.shape, generator=generator).double()
 
 
 def _along(
@@ -36,16 +43,15 @@ def gradcheck(
     if not wanted or any(inputs[i].dtype != torch.float64 for i in wanted):
         raise ValueError("inputs that require a gradient, in float64, needed")
     output = function(*inputs)
-    generator = torch.Generator().manual_seed(0)
-    direction = torch.randn(output.shape, generator=generator).double()
+    direction = _random_direction(output)
     variables = tuple(inputs[i] for i in wanted)
     grads = grad(output, variables, direction, allow_unused=True)
     for i, found in zip(wanted, grads, strict=True):
-        found = torch.zeros_like(inputs[i].data) if found is None else found
+        x = inputs[i].data
+        found = torch.zeros_like(x) if found is None else found
         weighed = _along(function, inputs, i, direction)
-        expected = numerical_gradient(weighed, inputs[i].data, eps)
+        expected = numerical_gradient(weighed, x, eps)
         if not torch.allclose(found, expected, rtol, atol):
-            raise RuntimeError(
-                f"gradient of input {i}:\n{found}\nby differences:\n{expected}"
-            )
+            both = f"{found}\nby differences:\n{expected}"
+            raise RuntimeError(f"gradient of input {i}:\n{both}")
     return True

@@ -6,20 +6,29 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from groundup.autograd.axes import unbroadcast
 
-FREED = (
+_FREED = (
     "backward a second time: the saved values are freed after the first; "
     "pass retain_graph=True to it to keep them"
 )
-CHANGED = (
+_CHANGED = (
     "a value that backward needs was changed in place after it was used; "
     "make the change on a copy, or after backward"
 )
 _births = count()
 Target = Any  # a Node, or a leaf in its place: both have shape and dtype
+
+
+def _tensors(saved: object) -> Iterator[Tensor]:
+    if isinstance(saved, Tensor):
+        yield saved
+    elif isinstance(saved, tuple | list):
+        for item in saved:
+            yield from _tensors(item)
 
 
 class Node:
@@ -30,19 +39,19 @@ class Node:
         value: Tensor,
         targets: list[Target | None],
         rule: Callable[[Tensor], list[Tensor | None]],
-        saved: list[Tensor],
+        saved: object,
     ):
         self.number = next(_births)
         self.shape, self.dtype = value.shape, value.dtype
         self.targets, self.rule = targets, rule
-        self.saved = [(tensor, tensor._version) for tensor in saved]
+        self.saved = [(tensor, tensor._version) for tensor in _tensors(saved)]
 
     def backward(self, grad: Tensor) -> Iterator[tuple[Target, Tensor]]:
         """Each target, with its gradient."""
         if self.rule is None:
-            raise RuntimeError(FREED)
+            raise RuntimeError(_FREED)
         if any(tensor._version != version for tensor, version in self.saved):
-            raise RuntimeError(CHANGED)
+            raise RuntimeError(_CHANGED)
         for target, piece in zip(self.targets, self.rule(grad), strict=True):
             if target is not None and piece is not None:
                 fitting = unbroadcast(piece, target.shape)
@@ -81,3 +90,22 @@ def propagate(
         if not retain_graph:
             node.free()
     return waiting
+
+
+def first_grad(output: Any, grad: Tensor | None = None) -> Tensor:
+    """The gradient to start from: grad, or 1 if the output is one number."""
+    if not output.requires_grad:
+        raise RuntimeError("nothing that requires a gradient led to this value")
+    shape = tuple(output.shape)
+    if grad is None:
+        if output.data.numel() != 1:
+            raise RuntimeError(
+                f"a gradient of shape {shape} is needed to start from: "
+                "it is 1 only for a single number"
+            )
+        return torch.ones_like(output.data)
+    if grad.shape != output.shape:
+        raise RuntimeError(
+            f"expected a gradient of shape {shape}, got {tuple(grad.shape)}"
+        )
+    return grad

@@ -1,111 +1,70 @@
 # Extracted from book/2_backward/5_autograd.py; edit it there.
 """Variables: tensors that remember how they were computed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import wraps
+from operator import eq, ge, gt, le, lt, ne
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from groundup.autograd.axes import cat_rule, reshape_rule
+from groundup.autograd.axes import (
+    amax_rule,
+    expand_rule,
+    gather_rule,
+    index_rule,
+    matmul_rule,
+    mean_rule,
+    permute_rule,
+    reshape_rule,
+    sum_rule,
+    transpose_rule,
+)
 from groundup.autograd.grad_mode import is_grad_enabled
-from groundup.autograd.graph import Node, propagate
-from groundup.autograd.operators import Axes, Operators, Shapes
-from groundup.autograd.rules import Step, where_rule
+from groundup.autograd.graph import Node, first_grad, propagate
+from groundup.autograd.rules import (
+    Step,
+    abs_rule,
+    add_rule,
+    clamp_rule,
+    div_rule,
+    exp_rule,
+    log_rule,
+    mul_rule,
+    neg_rule,
+    pow_rule,
+    relu_rule,
+    sigmoid_rule,
+    sub_rule,
+    tanh_rule,
+)
 
 
-def data_of(x: object) -> object:
-    """The tensor inside a variable; anything else as it is."""
-    return x.data if isinstance(x, Variable) else x
+def _lift(rule: Callable[..., Step]) -> Callable:
+    """The method that applies a rule to self and what follows."""
 
-
-def needs_grad(x: object) -> bool:
-    """True for a variable that a gradient should reach."""
-    return isinstance(x, Variable) and x.requires_grad
-
-
-def _held(x: object) -> Iterator[Tensor]:
-    """The tensors that a rule holds in its closure, also inside a tuple."""
-    if isinstance(x, Tensor):
-        yield x
-    elif isinstance(x, tuple | list):
-        for item in x:
-            yield from _held(item)
-
-
-def record(
-    value: Tensor,
-    operands: list["Variable | None"],
-    rule: Callable[[Tensor], list[Tensor | None]],
-    saved: list[Tensor],
-) -> "Variable":
-    """A variable for value that knows its way back, if anyone needs it."""
-    output = Variable(value)
-    wanted = any(x is not None for x in operands)
-    if wanted and is_grad_enabled() and value.is_floating_point():
-        targets = [x if x is None else x.grad_fn or x for x in operands]
-        output.grad_fn = Node(value, targets, rule, saved)
-    return output
-
-
-def apply(
-    rule: Callable[..., Step], *operands: object, **options: object
-) -> "Variable":
-    """Take one step on the operands' tensors and record it."""
-    value, *rules = rule(*map(data_of, operands), **options)
-    pairs = zip(operands, rules, strict=False)  # options are no operands
-    wanted = [(x, rule) for x, rule in pairs if needs_grad(x)]
-    rules = [rule for _, rule in wanted]
-    cells = [cell for rule in rules for cell in rule.__closure__ or ()]
-    return record(
-        value,
-        [x for x, _ in wanted],
-        lambda grad: [rule(grad) for rule in rules],
-        [tensor for cell in cells for tensor in _held(cell.cell_contents)],
-    )
-
-
-def _first_grad(output: "Variable", grad: object = None) -> Tensor:
-    """The gradient to start from: grad, or 1 if the output is one number."""
-    if not output.requires_grad:
-        raise RuntimeError("nothing that requires a gradient led to this value")
-    shape = tuple(output.shape)
-    if grad is None:
-        if output.data.numel() != 1:
-            raise RuntimeError(
-                f"a gradient of shape {shape} is needed to start from: "
-                "it is 1 only for a single number"
-            )
-        return torch.ones_like(output.data)
-    grad = data_of(grad)
-    if grad.shape != output.shape:
-        raise RuntimeError(
-            f"expected a gradient of shape {shape}, got {tuple(grad.shape)}"
-        )
-    return grad
-
-
-def _in_place(name: str) -> Callable:
-    """The operator that changes a variable's data, where none records."""
-
-    def method(self: "Variable", other: object) -> "Variable":
-        if is_grad_enabled() and (needs_grad(self) or needs_grad(other)):
-            raise RuntimeError(
-                "a change in place is not recorded: make it under no_grad, "
-                "or write x = x + y in place of x += y"
-            )
-        getattr(self.data, name)(data_of(other))
-        return self
+    @wraps(rule)
+    def method(
+        self: "Variable", *others: object, **options: object
+    ) -> "Variable":
+        return apply(rule, self, *others, **options)
 
     return method
 
 
-class Variable(Operators, Shapes, Axes):
-    """A tensor that remembers how it was computed."""
+def _reflect(rule: Callable[..., Step]) -> Callable:
+    """The method for an operator whose left side is no variable: 2 - x."""
+    return lambda self, other: apply(rule, other, self)
 
-    apply = staticmethod(apply)
-    __iadd__, __isub__ = _in_place("add_"), _in_place("sub_")
-    __imul__, __itruediv__ = _in_place("mul_"), _in_place("div_")
+
+def _compare(comparison: Callable) -> Callable:
+    """The method for a comparison: a plain tensor of truth values."""
+    return lambda self, other: comparison(self.data, data_of(other))
+
+
+class Variable:
+    """A tensor that remembers how it was computed."""
 
     def __init__(self, data: object, requires_grad: bool = False):
         self.data = torch.as_tensor(data)
@@ -113,11 +72,6 @@ class Variable(Operators, Shapes, Axes):
         self.grad_fn: Node | None = None
         self.wants_grad = False
         self.requires_grad_(requires_grad)
-
-    def __repr__(self) -> str:
-        origin = self.grad_fn and ", computed"
-        leaf = ", requires_grad=True" if self.wants_grad else ""
-        return f"Variable({self.data}{origin or leaf})"
 
     @property
     def is_leaf(self) -> bool:
@@ -133,10 +87,29 @@ class Variable(Operators, Shapes, Axes):
         """Ask for a gradient, or no longer; for a leaf of floating point."""
         if not self.is_leaf:
             raise RuntimeError("only a leaf can be told; detach() makes one")
-        if requires_grad and not self.data.is_floating_point():
-            raise RuntimeError(f"a gradient of {self.dtype} has no meaning")
+        dtype = self.data.dtype
+        if requires_grad and not dtype.is_floating_point:
+            raise RuntimeError(f"a gradient of {dtype} has no meaning")
         self.wants_grad = requires_grad
         return self
+
+    def __repr__(self) -> str:
+        origin = self.grad_fn and ", computed"
+        leaf = ", requires_grad=True" if self.wants_grad else ""
+        return f"Variable({self.data}{origin or leaf})"
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def shape(self) -> torch.Size:
+        """The size of each axis."""
+        return self.data.shape
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the elements."""
+        return self.data.dtype
 
     def detach(self) -> Self:
         """The same data without its past."""
@@ -146,7 +119,7 @@ class Variable(Operators, Shapes, Axes):
         self, gradient: object = None, retain_graph: bool = False
     ) -> None:
         """Add to the grad of every leaf that led here."""
-        grad = _first_grad(self, gradient)
+        grad = first_grad(self, data_of(gradient))
         grads = propagate(self.grad_fn or self, grad, retain_graph=retain_graph)
         for leaf, grad in grads.items():
             if leaf.grad is None:
@@ -154,39 +127,125 @@ class Variable(Operators, Shapes, Axes):
             else:
                 leaf.grad += grad
 
+    __add__, __radd__ = _lift(add_rule), _reflect(add_rule)
+    __sub__, __rsub__ = _lift(sub_rule), _reflect(sub_rule)
+    __mul__, __rmul__ = _lift(mul_rule), _reflect(mul_rule)
+    __truediv__, __rtruediv__ = _lift(div_rule), _reflect(div_rule)
+    __matmul__, __rmatmul__ = _lift(matmul_rule), _reflect(matmul_rule)
+    __lt__, __le__ = _compare(lt), _compare(le)
+    __gt__, __ge__ = _compare(gt), _compare(ge)
+    __eq__, __ne__ = _compare(eq), _compare(ne)
+    __hash__ = object.__hash__  # a class that compares must say so
+    __neg__ = _lift(neg_rule)
+    __pow__ = _lift(pow_rule)
+    __getitem__ = _lift(index_rule)
 
-def grad(
-    output: Variable,
-    inputs: Variable | tuple[Variable, ...],
-    grad_output: object = None,
-    retain_graph: bool = False,
-    allow_unused: bool = False,
-) -> tuple[Tensor | None, ...]:
-    """The gradients of output by each of inputs; no grad is changed."""
-    inputs = (inputs,) if isinstance(inputs, Variable) else inputs
-    targets = [x.grad_fn or x for x in inputs]
-    start = _first_grad(output, grad_output)
-    root = output.grad_fn or output
-    found = propagate(root, start, set(targets), retain_graph)
-    if not allow_unused and any(x not in found for x in targets):
-        raise RuntimeError(
-            "the output does not depend on one of the inputs; "
-            "allow_unused=True gives None for it"
-        )
-    return tuple(found.get(x) for x in targets)
+    exp = _lift(exp_rule)
+    log = _lift(log_rule)
+    tanh = _lift(tanh_rule)
+    sigmoid = _lift(sigmoid_rule)
+    relu = _lift(relu_rule)
+    abs = _lift(abs_rule)
+    clamp = _lift(clamp_rule)
+    sum = _lift(sum_rule)
+    mean = _lift(mean_rule)
+    amax = _lift(amax_rule)
+    gather = _lift(gather_rule)
+
+    reshape = view = _lift(reshape_rule)
+    expand = _lift(expand_rule)
+    transpose = _lift(transpose_rule)
+    permute = _lift(permute_rule)
+
+    def unsqueeze(self, dim: int) -> Self:
+        """A new axis of size 1."""
+        return self.reshape(self.data.unsqueeze(dim).shape)
+
+    def squeeze(self, *dim: int) -> Self:
+        """Without one axis of size 1, or without all of them."""
+        return self.reshape(self.data.squeeze(*dim).shape)
+
+    @property
+    def mT(self) -> Self:
+        """The last two axes exchanged."""
+        return self.transpose(-2, -1)
+
+    @property
+    def T(self) -> Self:
+        """The transpose of a matrix."""
+        return self.transpose(0, 1)
+
+    def max(
+        self, dim: int | None = None, keepdim: bool = False
+    ) -> Self | tuple[Self, Tensor]:
+        """The maximum; along an axis, with the indices where it lies."""
+        if dim is None:
+            return self.amax()
+        indices = self.data.max(dim, keepdim=True).indices
+        values = self.gather(dim, indices)
+        if keepdim:
+            return values, indices
+        return values.squeeze(dim), indices.squeeze(dim)
+
+    def _change(self, change: Callable, other: object) -> Self:
+        """Self after a change of its data, where no step is recorded."""
+        if is_grad_enabled() and (needs_grad(self) or needs_grad(other)):
+            raise RuntimeError(
+                "a change in place is not recorded: make it under no_grad, "
+                "or write x = x + y in place of x += y"
+            )
+        change(self.data, data_of(other))
+        return self
+
+    def __iadd__(self, other: object) -> Self:
+        return self._change(Tensor.add_, other)
+
+    def __isub__(self, other: object) -> Self:
+        return self._change(Tensor.sub_, other)
+
+    def __imul__(self, other: object) -> Self:
+        return self._change(Tensor.mul_, other)
+
+    def __itruediv__(self, other: object) -> Self:
+        return self._change(Tensor.div_, other)
 
 
-def where(condition: Tensor, a: object, b: object) -> Variable:
-    """Elements of a where the condition holds, else of b."""
-    return apply(where_rule, data_of(condition), a, b)
+def data_of(x: object) -> object:
+    """The tensor inside a variable; anything else as it is."""
+    return x.data if isinstance(x, Variable) else x
 
 
-def cat(tensors: list[Variable], dim: int = 0) -> Variable:
-    """Variables joined along an axis that exists."""
-    return apply(cat_rule, *tensors, dim=dim)
+def needs_grad(x: object) -> bool:
+    """True for a variable that a gradient should reach."""
+    return isinstance(x, Variable) and x.requires_grad
 
 
-def stack(tensors: list[Variable], dim: int = 0) -> Variable:
-    """Variables joined along a new axis."""
-    shape = data_of(tensors[0]).unsqueeze(dim).shape
-    return cat([apply(reshape_rule, x, shape) for x in tensors], dim)
+def record(
+    value: Tensor,
+    operands: list[Variable | None],
+    rule: Callable[[Tensor], list[Tensor | None]],
+    saved: object,
+) -> Variable:
+    """A variable for value that knows its way back, if anyone needs it."""
+    output = Variable(value)
+    wanted = any(x is not None for x in operands)
+    if wanted and is_grad_enabled() and value.is_floating_point():
+        targets = [x if x is None else x.grad_fn or x for x in operands]
+        output.grad_fn = Node(value, targets, rule, saved)
+    return output
+
+
+def apply(
+    step: Callable[..., Step], *operands: object, **options: object
+) -> Variable:
+    """Take one step on the operands' tensors and record it."""
+    value, *rules = step(*map(data_of, operands), **options)
+    pairs = zip(operands, rules, strict=False)  # options are no operands
+    wanted = [(x, rule) for x, rule in pairs if needs_grad(x)]
+    rules = [rule for _, rule in wanted]
+    return record(
+        value,
+        [x for x, _ in wanted],
+        lambda grad: [rule(grad) for rule in rules],
+        [rule.saved for rule in rules],
+    )

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/5_inside.py; edit it there.
+# Extracted from book/3_training/6_inside.py; edit it there.
 """Hooks on many modules that come off together."""
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/5_inside.py; edit it there.
+# Extracted from book/3_training/6_inside.py; edit it there.
 """Checks of a model and its loss: a sentence about what is wrong, or None."""
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/5_inside.py; edit it there.
+# Extracted from book/3_training/6_inside.py; edit it there.
 """Means, deviations, histograms and dead units over training, and pictures."""
 
 from collections import Counter, defaultdict

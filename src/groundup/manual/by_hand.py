@@ -1,18 +1,18 @@
-# Extracted from book/3_training/3_learner.py; edit it there.
+# Extracted from book/3_training/4_learner.py; edit it there.
 """Networks that train by the gradients of part 2, without autograd."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from groundup.manual.layers import Layer, Lin, Model, Relu
+from groundup.manual.layers import Layer, LinearLayer, Model, ReLULayer
 from groundup.nn.activation import ReLU
 from groundup.nn.container import Sequential
 from groundup.nn.linear import Linear
 from groundup.nn.module import Module
 
 
-class CrossEntropy(Layer):
+class CrossEntropyLayer(Layer):
     """How badly scores predict labels: (n, k), (n,) -> ()."""
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
@@ -35,7 +35,9 @@ class ByHand(Module):
 
     def __init__(self, net: Sequential):
         self.net = net
-        self.manual = Model([_by_hand(layer) for layer in net], CrossEntropy())
+        self.manual = Model(
+            [_by_hand(layer) for layer in net], CrossEntropyLayer()
+        )
 
     def forward(self, input: Tensor) -> Tensor:
         """The scores: (n, d) -> (n, k)."""
@@ -59,7 +61,7 @@ class ByHand(Module):
 def _by_hand(layer: Module) -> Layer:
     match layer:
         case Linear(weight=weight, bias=Tensor() as bias):
-            return Lin(weight, bias)
+            return LinearLayer(weight, bias)
         case ReLU():
-            return Relu()
+            return ReLULayer()
     raise TypeError(f"no gradient by hand for {layer}")

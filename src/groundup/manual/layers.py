@@ -32,7 +32,7 @@ class Layer:
         return self.input_gradient(grad_y)
 
 
-class Relu(Layer):
+class ReLULayer(Layer):
     """Negative elements become zero: any shape."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class Relu(Layer):
         return self.out.sign().mul_(grad_y)  # into an array of our own
 
 
-class Lin(Layer):
+class LinearLayer(Layer):
     """An affine map of features: (n, d_in) -> (n, d_out)."""
 
     def __init__(self, weight: Tensor, bias: Tensor):
@@ -65,7 +65,7 @@ class Lin(Layer):
         return grad_y @ self.weight
 
 
-class Mse(Layer):
+class MSELayer(Layer):
     """Mean squared error: (n, 1), (n,) -> ()."""
 
     def forward(self, out: Tensor, target: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 
 from groundup.nn import functional as functional
 from groundup.nn import init as init
-from groundup.nn import tree as tree
 from groundup.nn import utils as utils
 from groundup.nn.activation import ReLU as ReLU
 from groundup.nn.container import ModuleList as ModuleList
@@ -17,5 +16,4 @@ from groundup.nn.loss import NLLLoss as NLLLoss
 from groundup.nn.loss import SmoothL1Loss as SmoothL1Loss
 from groundup.nn.module import Handle as Handle
 from groundup.nn.module import Module as Module
-from groundup.nn.module import show_tree as show_tree
 from groundup.nn.parameter import Parameter as Parameter

@@ -1,4 +1,4 @@
-# Extracted from book/2_backward/6_linear.py; edit it there.
+# Extracted from book/2_backward/7_module.py; edit it there.
 """Activation functions as modules."""
 
 from torch import Tensor

@@ -1,66 +1,75 @@
-# Extracted from book/2_backward/6_linear.py; edit it there.
+# Extracted from book/2_backward/7_module.py; edit it there.
 """Modules that hold modules in order."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, groupby
-from typing import Any
+from typing import Any, Self
 
-from groundup.nn.module import Module, show_tree
+from groundup.nn.module import Module
 
 
 class _Indexed(Module):
     """Children in order, named "0", "1", ..., used like a list."""
 
-    def _names(self) -> list[str]:
-        return [k for k, held in vars(self).items() if isinstance(held, Module)]
+    @classmethod
+    def _of(cls, children: Mapping[str, Module]) -> Self:
+        return cls(children.values())
 
     def __len__(self) -> int:
-        return len(self._names())
+        return sum(1 for _ in self)
 
     def __iter__(self) -> Iterator[Module]:
-        return iter([m for m in vars(self).values() if isinstance(m, Module)])
+        return iter([child for _, child in self._held("child module")])
 
     def __getitem__(self, index: int | slice) -> Any:
-        names = self._names()[index]
-        if isinstance(names, str):
-            return vars(self)[names]
-        return type(self)._of({name: vars(self)[name] for name in names})
+        found = list(self._held("child module"))[index]
+        return self._of(dict(found)) if isinstance(index, slice) else found[1]
 
     def __setitem__(self, index: int, module: Module) -> None:
-        self.register_module(self._names()[index], module)
+        name, _ = list(self._held("child module"))[index]
+        setattr(self, name, module)
+
+    def append(self, module: Module) -> Self:
+        """Add a module at the end."""
+        return self.extend([module])
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end."""
+        for i, module in enumerate(list(modules), len(self)):
+            if str(i) in vars(self):
+                raise KeyError(f"the next name, '{i}', is taken")
+            self.register_module(str(i), module)
+        return self
 
     def __delitem__(self, index: int | slice) -> None:
         children = list(self)
         del children[index]
-        self._renew(children)
+        self._renew(enumerate(children))
 
-    def _renew(self, children: Iterable[Module]) -> None:
-        for name in self._names():
+    def _renew(self, named: Iterable[tuple[object, Module]]) -> None:
+        for name, _ in list(self._held("child module")):
             delattr(self, name)
-        self.extend(children)
+        for name, module in named:
+            self.register_module(str(name), module)
 
-    def append(self, module: Module) -> "_Indexed":
-        """Add a module at the end."""
-        self.register_module(str(len(self)), module)
-        return self
-
-    def extend(self, modules: Iterable[Module]) -> "_Indexed":
-        """Add modules at the end."""
-        for module in list(modules):
-            self.append(module)
-        return self
-
-    def insert(self, index: int, module: Module) -> None:
+    def insert(self, index: int, module: Module) -> Self:
         """Add a module before the one at `index`."""
-        children = list(self)
-        children.insert(index, module)
-        self._renew(children)
+        n = len(self)
+        if not -n <= index <= n:
+            raise IndexError(f"index {index} is out of range for {n} modules")
+        names = [name for name, _ in self._held("child module")]
+        self.append(module)
+        named = list(self._held("child module"))
+        named.insert(index, named.pop())
+        numbered = names == [str(i) for i in range(n)]
+        self._renew(enumerate(dict(named).values()) if numbered else named)
+        return self
 
-    def pop(self, index: int = -1) -> Module:
-        """Take a module out."""
-        module = self[index]
+    def pop(self, index: int | slice = -1) -> Any:
+        """Take a module out, or several."""
+        taken = self[index]
         del self[index]
-        return module
+        return taken
 
 
 class Sequential(_Indexed):
@@ -77,7 +86,7 @@ class Sequential(_Indexed):
             self.extend(args)
 
     @classmethod
-    def _of(cls, children: Mapping[str, Module]) -> "Sequential":
+    def _of(cls, children: Mapping[str, Module]) -> Self:
         return cls(children)
 
     def forward(self, input: Any) -> Any:
@@ -86,6 +95,33 @@ class Sequential(_Indexed):
             input = module(input)
         return input
 
+    def __add__(self, other: "Sequential") -> "Sequential":
+        return Sequential(*self, *_sequential(other))
+
+    def __iadd__(self, other: "Sequential") -> Self:
+        return self.extend(_sequential(other))
+
+    def __mul__(self, n: int) -> "Sequential":
+        if not isinstance(n, int):
+            given = type(n).__name__
+            raise TypeError(f"a Sequential times a {given}: expected an int")
+        if n <= 0:
+            raise ValueError(f"a Sequential times {n}: expected 1 or more")
+        return Sequential(*(list(self) * n))
+
+    def __rmul__(self, n: int) -> "Sequential":
+        return self * n
+
+    def __imul__(self, n: int) -> Self:
+        return self.extend(list(self * n)[len(self) :])
+
+
+def _sequential(other: object) -> Sequential:
+    if not isinstance(other, Sequential):
+        given = type(other).__name__
+        raise ValueError(f"a Sequential and a {given} do not add up")
+    return other
+
 
 class ModuleList(_Indexed):
     """Hold modules so that they are found; calling it is an error."""
@@ -93,17 +129,13 @@ class ModuleList(_Indexed):
     def __init__(self, modules: Iterable[Module] | None = None):
         self.extend(modules or ())
 
-    @classmethod
-    def _of(cls, children: Mapping[str, Module]) -> "ModuleList":
-        return cls(children.values())
-
-    def __iadd__(self, modules: Iterable[Module]) -> "ModuleList":
+    def __iadd__(self, modules: Iterable[Module]) -> Self:
         return self.extend(modules)
 
     def __add__(self, modules: Iterable[Module]) -> "ModuleList":
         return ModuleList(chain(self, modules))
 
-    def __repr__(self) -> str:
+    def _child_lines(self) -> list[str]:
         lines, start = [], 0
         for text, group in groupby(map(repr, self)):
             n = len(list(group))
@@ -112,4 +144,4 @@ class ModuleList(_Indexed):
             else:
                 lines.append(f"({start}-{start + n - 1}): {n} x {text}")
             start += n
-        return show_tree(type(self).__name__, self.extra_repr(), lines)
+        return lines

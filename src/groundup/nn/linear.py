@@ -1,7 +1,7 @@
-# Extracted from book/2_backward/6_linear.py; edit it there.
+# Extracted from book/2_backward/7_module.py; edit it there.
 """The linear layer."""
 
-import math
+from math import sqrt
 
 import torch
 from torch import Tensor
@@ -30,16 +30,17 @@ class Linear(Module):
         like = {"device": device, "dtype": dtype}
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(torch.empty(out_features, in_features, **like))
-        self.bias = (
-            Parameter(torch.empty(out_features, **like)) if bias else None
+        self.register_parameter(
+            "bias",
+            Parameter(torch.empty(out_features, **like)) if bias else None,
         )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the weight and the bias anew."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        init.kaiming_uniform_(self.weight, a=sqrt(5))
         if self.bias is not None:
-            bound = 1 / math.sqrt(self.in_features) if self.in_features else 0
+            bound = 1 / sqrt(self.in_features) if self.in_features else 0
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -55,6 +56,5 @@ class Linear(Module):
     def extra_repr(self) -> str:
         """The sizes, as torch prints them."""
         n, m = self.in_features, self.out_features
-        return (
-            f"in_features={n}, out_features={m}, bias={self.bias is not None}"
-        )
+        bias = self.bias is not None
+        return f"in_features={n}, out_features={m}, bias={bias}"

@@ -4,11 +4,11 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from groundup.nn.functional.loss import (
-    _check_shapes,
-    _class_axis,
-    _mode,
-    cross_entropy,
+from groundup.nn.functional.loss import cross_entropy
+from groundup.nn.functional.reduction import (
+    check_shapes,
+    class_axis,
+    reduction_of,
 )
 from groundup.nn.module import Module
 
@@ -22,7 +22,7 @@ class _Loss(Module):
         reduce: bool | None = None,
         reduction: str = "mean",
     ):
-        self.reduction = _mode(size_average, reduce, reduction)
+        self.reduction = reduction_of(size_average, reduce, reduction)
 
 
 class MSELoss(_Loss):
@@ -30,7 +30,7 @@ class MSELoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
-        _check_shapes(input, target)
+        check_shapes(input, target)
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
@@ -39,7 +39,7 @@ class L1Loss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
-        _check_shapes(input, target)
+        check_shapes(input, target)
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
@@ -58,7 +58,7 @@ class SmoothL1Loss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
-        _check_shapes(input, target)
+        check_shapes(input, target)
         options = {"reduction": self.reduction, "beta": self.beta}
         return F.smooth_l1_loss(input, target, **options)
 
@@ -80,12 +80,9 @@ class BCEWithLogitsLoss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Two of one shape -> ()."""
+        options = {"reduction": self.reduction, "pos_weight": self.pos_weight}
         return F.binary_cross_entropy_with_logits(
-            input,
-            target,
-            self.weight,
-            reduction=self.reduction,
-            pos_weight=self.pos_weight,
+            input, target, self.weight, **options
         )
 
 
@@ -104,17 +101,19 @@ class NLLLoss(_Loss):
         self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
 
-    def _options(self) -> dict:
-        names = ("weight", "ignore_index", "reduction")
-        return {name: getattr(self, name) for name in names}
-
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """(n, k, ...), (n, ...) -> ()."""
-        _class_axis(input, target)
-        return F.nll_loss(input, target, **self._options())
+        class_axis(input, target)
+        return F.nll_loss(
+            input,
+            target,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
 
 
-class CrossEntropyLoss(NLLLoss):
+class CrossEntropyLoss(_Loss):
     """Cross-entropy of scores, as a module."""
 
     def __init__(
@@ -126,11 +125,18 @@ class CrossEntropyLoss(NLLLoss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ):
-        super().__init__(weight, size_average, ignore_index, reduce, reduction)
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """(n, k, ...), (n, ...) or probabilities -> ()."""
-        smoothing = self.label_smoothing
-        options = {**self._options(), "label_smoothing": smoothing}
-        return cross_entropy(input, target, **options)
+        return cross_entropy(
+            input,
+            target,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )

@@ -17,6 +17,10 @@ class Parameter(torch.Tensor):
         data = torch.empty(0) if data is None else data
         return torch.Tensor._make_subclass(cls, data, requires_grad)
 
+    def __repr__(self) -> str:
+        data = self.detach().requires_grad_(self.requires_grad)
+        return f"Parameter containing:\n{data!r}"
+
     def __deepcopy__(self, memo: dict) -> "Parameter":
         if id(self) not in memo:
             data = self.detach().clone(memory_format=torch.preserve_format)
@@ -24,8 +28,13 @@ class Parameter(torch.Tensor):
         return memo[id(self)]
 
     def __reduce_ex__(self, protocol: int) -> tuple:
-        return type(self), (self.detach(), self.requires_grad)
+        made_of = type(self), self.detach(), self.requires_grad, vars(self)
+        return _rebuild, made_of
 
-    def __repr__(self) -> str:
-        data = self.detach().requires_grad_(self.requires_grad)
-        return f"Parameter containing:\n{data!r}"
+
+def _rebuild(
+    kind: type, data: Tensor, requires_grad: bool, attributes: dict
+) -> Parameter:
+    param = kind(data, requires_grad)
+    vars(param).update(attributes)
+    return param

@@ -1,17 +1,13 @@
 # Extracted from book/; edit the chapters.
 """The public names of groundup.optim."""
 
-from groundup.optim import groups as groups
 from groundup.optim import lr_scheduler as lr_scheduler
-from groundup.optim import saving as saving
 from groundup.optim import schedule as schedule
 from groundup.optim.adagrad import Adagrad as Adagrad
 from groundup.optim.adagrad import adagrad_step as adagrad_step
 from groundup.optim.adam import Adam as Adam
 from groundup.optim.adam import AdamW as AdamW
 from groundup.optim.adam import adam_step as adam_step
-from groundup.optim.fused import FusedOptimizer as FusedOptimizer
-from groundup.optim.fused import lie_alike as lie_alike
 from groundup.optim.lamb import LAMB as LAMB
 from groundup.optim.lamb import lamb_step as lamb_step
 from groundup.optim.lamb import trust_ratio as trust_ratio
@@ -21,10 +17,8 @@ from groundup.optim.muon import adjusted_lr as adjusted_lr
 from groundup.optim.muon import muon_step as muon_step
 from groundup.optim.muon import newton_schulz as newton_schulz
 from groundup.optim.optimizer import Optimizer as Optimizer
-from groundup.optim.optimizer import add_l2 as add_l2
-from groundup.optim.optimizer import real_views as real_views
-from groundup.optim.optimizer import root_plus as root_plus
 from groundup.optim.rmsprop import RMSprop as RMSprop
 from groundup.optim.rmsprop import rmsprop_step as rmsprop_step
+from groundup.optim.several import CombinedOptimizer as CombinedOptimizer
 from groundup.optim.sgd import SGD as SGD
 from groundup.optim.sgd import sgd_step as sgd_step

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/6_optim.py; edit it there.
+# Extracted from book/3_training/8_optim.py; edit it there.
 """Adagrad: a rate for every parameter, from all gradients so far."""
 
 from collections.abc import Iterable
@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from groundup.optim.fused import FusedOptimizer
 from groundup.optim.groups import require_nonnegative
-from groundup.optim.optimizer import add_l2, real_views, root_plus
-from groundup.optim.saving import new_counter
+from groundup.optim.optimizer import Optimizer
+from groundup.optim.steps import add_l2, new_counter, real_views, root_plus
 
 
 def adagrad_step(
@@ -29,8 +28,8 @@ def adagrad_step(
     param.addcdiv_(grad, root_plus(total, eps), value=-rate)
 
 
-class _AdagradOptions(FusedOptimizer):
-    """Torch's options, and which of them make no sense."""
+class Adagrad(Optimizer):
+    """Divides each gradient by the root of the sum of all squares so far."""
 
     def __init__(
         self,
@@ -64,13 +63,8 @@ class _AdagradOptions(FusedOptimizer):
     def check(self, group: dict[str, Any]) -> None:
         """Raise for options that make no sense."""
         super().check(group)
-        require_nonnegative(
-            group, "lr_decay", "initial_accumulator_value", "eps"
-        )
-
-
-class Adagrad(_AdagradOptions):
-    """Divides each gradient by the root of the sum of all squares so far."""
+        names = "lr_decay", "initial_accumulator_value", "eps"
+        require_nonnegative(group, *names)
 
     def start(self, param: Tensor, group: dict) -> dict[str, Any]:
         """The sum, at its initial value in the real and imaginary part."""

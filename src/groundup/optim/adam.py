@@ -1,4 +1,4 @@
-# Extracted from book/3_training/6_optim.py; edit it there.
+# Extracted from book/3_training/8_optim.py; edit it there.
 """Adam and AdamW: momentum over the root mean square."""
 
 import math
@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from groundup.optim.fused import FusedOptimizer
 from groundup.optim.groups import require_betas, require_nonnegative
-from groundup.optim.optimizer import add_l2, real_views, root_plus
-from groundup.optim.saving import new_state
+from groundup.optim.optimizer import Optimizer
+from groundup.optim.steps import add_l2, new_state, real_views, root_plus
 
 
 def adam_step(
@@ -42,8 +41,8 @@ def adam_step(
     param.addcdiv_(mean, scale, value=-lr * correction / (1 - beta1**t))
 
 
-class _AdamOptions(FusedOptimizer):
-    """Torch's options, and which of them make no sense."""
+class Adam(Optimizer):
+    """The mean gradient over its root mean square; weight decay is L2."""
 
     def __init__(
         self,
@@ -83,10 +82,6 @@ class _AdamOptions(FusedOptimizer):
         super().check(group)
         require_nonnegative(group, "eps")
         require_betas(group)
-
-
-class Adam(_AdamOptions):
-    """The mean gradient over its root mean square; weight decay is L2."""
 
     def start(self, param: Tensor, group: dict) -> dict[str, Any]:
         """Both running means at zero, and AMSGrad's maximum."""

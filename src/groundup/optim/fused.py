@@ -1,14 +1,19 @@
-# Extracted from book/3_training/6_optim.py; edit it there.
-"""Steps by one kernel call for many parameters."""
+# Extracted from book/3_training/8_optim.py; edit it there.
+"""Which parameters may be stepped by a fused kernel."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from groundup.optim.optimizer import Optimizer
-from groundup.optim.saving import wants_kernel
+
+def wants_kernel(group: dict) -> bool:
+    """Whether the options leave the step to a fused kernel, if there is one."""
+    if "fused" not in group or group.get("differentiable"):
+        return False
+    if group["fused"] is None:
+        return group.get("foreach") is not False
+    return bool(group["fused"])
 
 
 def lie_alike(param: Tensor, others: Iterable[Tensor]) -> bool:
@@ -23,39 +28,10 @@ def lie_alike(param: Tensor, others: Iterable[Tensor]) -> bool:
     )
 
 
-class FusedOptimizer(Optimizer):
-    """An optimizer with a kernel; fill in `fused_update` as well."""
-
-    def fused_update(
-        self, params: list[Tensor], states: list[dict], group: dict
-    ) -> None:
-        """Step parameters of one type on one device, all in one call."""
-        raise NotImplementedError
-
-    def fits(self, param: Tensor, state: dict, group: dict) -> bool:
-        """Whether the kernel can step this parameter."""
-        others = [value for key, value in state.items() if key != "step"]
-        known = param.device.type in ("cpu", "cuda")
-        return known and bool(state) and lie_alike(param, [param.grad, *others])
-
-    def update_group(self, params: list[Tensor], group: dict) -> None:
-        """Step by kernel what the kernel takes, the rest one by one."""
-        if not wants_kernel(group):
-            return super().update_group(params, group)
-        rest, kinds = [], defaultdict(list)
-        for param in params:
-            if not param.is_floating_point():
-                if group["fused"]:
-                    raise RuntimeError(
-                        "`fused=True` requires all the params to be floating "
-                        f"point Tensors, got {param.dtype}"
-                    )
-                rest.append(param)
-            elif self.fits(param, self.started(param, group), group):
-                kinds[param.dtype, param.device].append(param)
-            else:
-                rest.append(param)
-        for alike in kinds.values():
-            states = [self.state[param] for param in alike]
-            self.fused_update(alike, states, group)
-        super().update_group(rest, group)
+def fits_kernel(param: Tensor, state: dict, group: dict) -> bool:
+    """Whether a kernel is wanted, and can step this parameter."""
+    known = param.device.type in ("cpu", "cuda")
+    if not (wants_kernel(group) and known and param.is_floating_point()):
+        return False
+    others = [value for key, value in state.items() if key != "step"]
+    return lie_alike(param, [param.grad, *others])

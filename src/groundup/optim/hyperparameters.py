@@ -1,4 +1,4 @@
-# Extracted from book/3_training/4_annealing.py; edit it there.
+# Extracted from book/3_training/5_annealing.py; edit it there.
 """Reading and setting the hyperparameters of an optimizer's groups."""
 
 from typing import Any

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/6_optim.py; edit it there.
+# Extracted from book/3_training/8_optim.py; edit it there.
 """LAMB: Adam's direction, at a length that suits the layer."""
 
 import math
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from groundup.optim.groups import require_betas, require_nonnegative
-from groundup.optim.optimizer import Optimizer, real_views, root_plus
-from groundup.optim.saving import new_state
+from groundup.optim.optimizer import Optimizer
+from groundup.optim.steps import new_state, real_views, root_plus
 
 
 def trust_ratio(x: Tensor, update: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/6_optim.py; edit it there.
+# Extracted from book/3_training/8_optim.py; edit it there.
 """Muon: momentum whose matrices are made orthogonal."""
 
 import math
@@ -69,8 +69,8 @@ def adjusted_lr(lr: float, shape: Sequence[int], rule: str | None) -> float:
     return lr * math.sqrt(max(1, n / m))
 
 
-class _MuonOptions(Optimizer):
-    """Torch's options, and which of them make no sense."""
+class Muon(Optimizer):
+    """Momentum made orthogonal, for the matrices inside a network."""
 
     def __init__(
         self,
@@ -112,10 +112,6 @@ class _MuonOptions(Optimizer):
                     "Muon only supports 2D parameters whereas we found a "
                     f"parameter with size: {tuple(param.shape)}"
                 )
-
-
-class Muon(_MuonOptions):
-    """Momentum made orthogonal, for the matrices inside a network."""
 
     def start(self, param: Tensor, group: dict) -> dict[str, Any]:
         """The momentum at zero."""

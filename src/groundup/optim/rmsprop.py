@@ -1,4 +1,4 @@
-# Extracted from book/3_training/6_optim.py; edit it there.
+# Extracted from book/3_training/8_optim.py; edit it there.
 """RMSprop: a rate for every parameter, from recent gradients."""
 
 from collections.abc import Iterable
@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from groundup.optim.groups import require_nonnegative
-from groundup.optim.optimizer import Optimizer, add_l2, real_views, root_plus
-from groundup.optim.saving import new_state
+from groundup.optim.optimizer import Optimizer
+from groundup.optim.steps import add_l2, new_state, real_views, root_plus
 
 
 def rmsprop_step(
@@ -40,8 +40,8 @@ def rmsprop_step(
         param.addcdiv_(grad, scale, value=-lr)
 
 
-class _RMSpropOptions(Optimizer):
-    """Torch's options, and which of them make no sense."""
+class RMSprop(Optimizer):
+    """Divides each gradient by the root of the mean of recent squares."""
 
     def __init__(
         self,
@@ -77,10 +77,6 @@ class _RMSpropOptions(Optimizer):
         """Raise for options that make no sense."""
         super().check(group)
         require_nonnegative(group, "alpha", "eps", "momentum")
-
-
-class RMSprop(_RMSpropOptions):
-    """Divides each gradient by the root of the mean of recent squares."""
 
     def start(self, param: Tensor, group: dict) -> dict[str, Any]:
         """The mean square, and what momentum and centering need."""

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/4_annealing.py; edit it there.
+# Extracted from book/3_training/5_annealing.py; edit it there.
 """Schedules: values as plain functions of progress, from 0 to 1."""
 
 import math

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/6_optim.py; edit it there.
+# Extracted from book/3_training/8_optim.py; edit it there.
 """Gradient descent with momentum."""
 
 from collections.abc import Iterable
@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from groundup.optim.fused import FusedOptimizer
 from groundup.optim.groups import require_nonnegative
-from groundup.optim.optimizer import add_l2
+from groundup.optim.optimizer import Optimizer
+from groundup.optim.steps import add_l2
 
 
 def sgd_step(
@@ -31,8 +31,8 @@ def sgd_step(
     param.add_(grad, alpha=-lr)
 
 
-class _SGDOptions(FusedOptimizer):
-    """Torch's options, and which of them make no sense."""
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum, dampening or Nesterov's."""
 
     def __init__(
         self,
@@ -63,21 +63,6 @@ class _SGDOptions(FusedOptimizer):
             },
         )
 
-    def check(self, group: dict[str, Any]) -> None:
-        """Raise for options that make no sense."""
-        super().check(group)
-        require_nonnegative(group, "momentum")
-        if group["nesterov"] and not (
-            group["momentum"] > 0 and group["dampening"] == 0
-        ):
-            raise ValueError(
-                "Nesterov momentum requires a momentum and zero dampening"
-            )
-
-
-class SGD(_SGDOptions):
-    """Stochastic gradient descent, with momentum, dampening or Nesterov's."""
-
     def update(
         self, param: Tensor, grad: Tensor, state: dict, group: dict
     ) -> None:
@@ -92,9 +77,23 @@ class SGD(_SGDOptions):
             group["nesterov"],
         )
 
+    def check(self, group: dict[str, Any]) -> None:
+        """Raise for options that make no sense."""
+        super().check(group)
+        require_nonnegative(group, "momentum")
+        if group["nesterov"] and not (
+            group["momentum"] > 0 and group["dampening"] == 0
+        ):
+            raise ValueError(
+                "Nesterov momentum requires a momentum and zero dampening"
+            )
+
     def fits(self, param: Tensor, state: dict, group: dict) -> bool:
-        """Momentum only, from the second step on."""
-        return bool(group["momentum"]) and super().fits(param, state, group)
+        """With momentum, from the second step on; on a CPU from 32 bits on."""
+        if not group["momentum"] or state.get("momentum_buffer") is None:
+            return False
+        stored = param.is_cuda or param.itemsize >= 4  # pytorch issue 191763
+        return stored and super().fits(param, state, group)
 
     def fused_update(
         self, params: list[Tensor], states: list[dict], group: dict

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/4_annealing.py; edit it there.
+# Extracted from book/3_training/5_annealing.py; edit it there.
 """Hyperparameters that change during a training run."""
 
 from collections.abc import Sequence

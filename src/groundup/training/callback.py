@@ -1,4 +1,4 @@
-# Extracted from book/3_training/3_learner.py; edit it there.
+# Extracted from book/3_training/4_learner.py; edit it there.
 """What a training run tells, to whom, and how it is stopped."""
 
 from collections.abc import Iterable, Mapping, Sequence

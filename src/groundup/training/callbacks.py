@@ -1,4 +1,4 @@
-# Extracted from book/3_training/3_learner.py; edit it there.
+# Extracted from book/3_training/4_learner.py; edit it there.
 """What people change about training, a class each."""
 
 import math

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/3_learner.py; edit it there.
+# Extracted from book/3_training/4_learner.py; edit it there.
 """The training loop: five levels, and an event at every place in it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/3_learner.py; edit it there.
+# Extracted from book/3_training/4_learner.py; edit it there.
 """The course of a training run, kept and drawn."""
 
 from collections.abc import Mapping

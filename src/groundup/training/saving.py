@@ -1,4 +1,4 @@
-# Extracted from book/3_training/3_learner.py; edit it there.
+# Extracted from book/3_training/4_learner.py; edit it there.
 """All of a run, in a file that is whole or absent, and checked to the bit."""
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Tests of groundup.nn.probability: torch is the judge, on its own samples."""
+"""Probabilities: torch is the judge, on its own samples."""
 
 import pytest
 import torch

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from _config import bench
 from _config.runs import benchmarks, ratios
 
 FILE = """
@@ -38,7 +37,7 @@ def run(folder: Path, *options: str) -> int:
     places = (
         f"--benchmarks {folder} --src {folder} --store {store} --seconds 0.01"
     )
-    return bench.main([*places.split(), *options])
+    return ratios.main([*places.split(), *options])
 
 
 def test_the_ratio_is_ours_over_theirs(folder):

@@ -53,11 +53,9 @@ def short() -> Iterator[Path]:
         yield Path(folder)
 
 
-ALONE = f"""import signal, subprocess
-from pathlib import Path
-from _config.runs.scratch import interrupted, marked, on_ending, scratch
-on_ending(lambda number: signal.signal(number, interrupted))
-with scratch() as folder:
+ALONE = f"""import subprocess
+from _config.runs.scratch import interruptible, marked, scratch
+with interruptible(), scratch() as folder:
     (folder / "work").mkdir()
     code = {CODE!r}
     command = [{sys.executable!r}, "-c", code]
@@ -123,19 +121,15 @@ def test_only_folders_that_no_run_holds_are_swept(tmp_path, monkeypatch):
 
 
 def test_a_signal_that_was_ignored_stays_ignored():
-    code = (
-        "import signal\n"
-        "from _config.runs.scratch import interrupted, on_ending\n"
-        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"  # as nohup does
-        "on_ending(lambda number: signal.signal(number, interrupted))\n"
-        "signal.raise_signal(signal.SIGHUP)\n"
-        "print('goes on')\n"
-        "signal.raise_signal(signal.SIGTERM)\n"
-    )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout == "goes on\n"
-    assert done.stderr.endswith("KeyboardInterrupt\n")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with pytest.raises(KeyboardInterrupt), scratch.interruptible():
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 @pytest.mark.parametrize("number", [1, 3])

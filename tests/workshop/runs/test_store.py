@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from _config.chapters.files import ROOT, ChapterError
-from _config.execute import main
 from _config.runs import store
+from _config.runs.execution import main
 from _config.runs.reach import check_imports
 from tests.workshop.runs.books import Book
 
@@ -275,17 +275,15 @@ def test_a_kernel_setting_and_a_version_run_everything(chain, monkeypatch):
     assert len(chain.stale()) == 3
 
 
-def test_list_stale_prints_names_and_nothing_else(chain, capsys, monkeypatch):
+def test_list_stale_prints_names_and_nothing_else(chain, capsys):
     chain.module("lib.one", "def one(): return 100\n")
-    argv = ["execute", "--list-stale", *chain.options]
-    monkeypatch.setattr(sys, "argv", argv)
-    assert not main()
+    assert not main(["--list-stale", *chain.options])
     assert capsys.readouterr().out == "1_a/1_one\n1_a/2_two\n"
 
 
 def test_looking_for_what_is_stale_imports_no_torch_and_no_jupyter(chain):
     code = (
-        "import sys; sys.argv[0] = 'execute'; from _config.execute import main;"
+        "import sys; sys.argv[0] = 'execute'; from _config.runs.execution import main;"
         "main(); print({'torch', 'zmq', 'nbclient'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", code, "--list-stale", *chain.options]

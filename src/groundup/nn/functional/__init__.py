@@ -8,11 +8,11 @@ from groundup.nn.functional.loss import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
 )
 from groundup.nn.functional.loss import cross_entropy as cross_entropy
-from groundup.nn.functional.loss import l1_loss as l1_loss
-from groundup.nn.functional.loss import mse_loss as mse_loss
 from groundup.nn.functional.loss import nll_loss as nll_loss
-from groundup.nn.functional.loss import smooth_l1_loss as smooth_l1_loss
 from groundup.nn.functional.probability import log_softmax as log_softmax
 from groundup.nn.functional.probability import logsigmoid as logsigmoid
 from groundup.nn.functional.probability import logsumexp as logsumexp
 from groundup.nn.functional.probability import softmax as softmax
+from groundup.nn.functional.regression import l1_loss as l1_loss
+from groundup.nn.functional.regression import mse_loss as mse_loss
+from groundup.nn.functional.regression import smooth_l1_loss as smooth_l1_loss

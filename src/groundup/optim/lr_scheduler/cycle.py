@@ -1,4 +1,4 @@
-# Extracted from book/3_training/8_schedulers.py; edit it there.
+# Extracted from book/3_training/9_schedulers.py; edit it there.
 """Cycles: warm restarts, triangles, and the momentum against the rate."""
 
 import math

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/8_schedulers.py; edit it there.
+# Extracted from book/3_training/9_schedulers.py; edit it there.
 """Schedulers by any function of the step."""
 
 from collections.abc import Callable

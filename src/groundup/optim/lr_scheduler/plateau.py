@@ -1,4 +1,4 @@
-# Extracted from book/3_training/8_schedulers.py; edit it there.
+# Extracted from book/3_training/9_schedulers.py; edit it there.
 """A rate that falls when a metric no longer improves."""
 
 import math

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/8_schedulers.py; edit it there.
+# Extracted from book/3_training/9_schedulers.py; edit it there.
 """Schedulers of schedulers."""
 
 from bisect import bisect_right

@@ -92,7 +92,7 @@ r"""
 
 How to see the output of the third layer? One could write the forward pass out
 and print in between, and undo it afterwards. A hook needs no change to the
-model: {doc}`/2_backward/6_linear` gave each module a list of functions that it
+model: {doc}`/2_backward/7_module` gave each module a list of functions that it
 calls with what went in and what came out.
 """
 
@@ -1682,7 +1682,7 @@ r"""
 ## In a learner
 
 In the bare loop, a `with` statement held the hooks. A learner has a place for
-what lasts as long as a fit: a callback. {doc}`/3_training/3_learner` promises
+what lasts as long as a fit: a callback. {doc}`/3_training/4_learner` promises
 that `before_fit` is followed by `after_fit` or by `after_cancel_fit`, whatever
 happens, and that is the promise a hook needs.
 """
@@ -1734,7 +1734,7 @@ r"""
 This time it watches the gradients.
 """
 
-# %% In use loans="torch.optim.SGD" repaid="3_training/6_optim"
+# %% In use loans="torch.optim.SGD" repaid="3_training/8_optim"
 from torch.optim import SGD
 
 torch.manual_seed(0)

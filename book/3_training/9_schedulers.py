@@ -2,7 +2,7 @@
 r"""
 # Every scheduler
 
-Chapter {doc}`/3_training/4_annealing` wrote schedules as functions of progress.
+Chapter {doc}`/3_training/5_annealing` wrote schedules as functions of progress.
 Code in the world uses another kind of thing: classes that hold an optimizer and
 count, with a `scheduler.step()` after each epoch or each batch. Torch has
 fifteen of them. **What do they share, and what does each do, to the last
@@ -392,7 +392,7 @@ rates(ConstantLR, 4, total_iters=2), rates(LinearLR, 4, total_iters=2)
 
 # %% [markdown]
 r"""
-And three curves. Two of them are schedules of 3.4; the cosine goes on beyond
+And three curves. Two of them are schedules of 3.5; the cosine goes on beyond
 its end, up again.
 """
 
@@ -723,7 +723,7 @@ rates(CyclicLR, 9, **ends, mode="triangular2")
 
 # %% [markdown]
 r"""
-The function `one_cycle` of 3.4 has its peak at `pct_start` of the progress.
+The function `one_cycle` of 3.5 has its peak at `pct_start` of the progress.
 Torch's class has it a step before `pct_start` of the steps, may fall in two
 phases and on straight lines. So it keeps a table: where each phase ends, and
 between which of a group's values it goes.

@@ -492,7 +492,7 @@ plt.show()
 # %% [markdown]
 r"""
 Code in the world uses another kind of thing: classes that hold an optimizer and
-count its steps. {doc}`/3_training/8_schedulers` builds all of torch's, and a
+count its steps. {doc}`/3_training/9_schedulers` builds all of torch's, and a
 callback that steps them; nothing before it needs them.
 
 ## The rate to begin with
@@ -840,5 +840,5 @@ assert_close(floor, 0.5, rtol=0.05)
 # %% [markdown]
 r"""
 The rate is set, the run can be repeated. What happens *inside* the network
-meanwhile is the subject of {doc}`/3_training/5_inside`.
+meanwhile is the subject of {doc}`/3_training/6_inside`.
 """

@@ -50,7 +50,7 @@ from groundup.data.collate import to_device
 from groundup.data.tensor_loader import TensorLoader
 from groundup.data.resume import Resumable, random_state, set_random_state
 from groundup.datasets import mnist
-from groundup.manual.layers import Layer, Lin, Model, Relu
+from groundup.manual.layers import Layer, LinearLayer, Model, ReLULayer
 from groundup.nn.activation import ReLU
 from groundup.nn.container import Sequential
 from groundup.nn.linear import Linear
@@ -80,7 +80,7 @@ def network(seed: int = 0) -> Sequential:
     return Sequential(Linear(784, 50), ReLU(), Linear(50, 10))
 
 
-# %% Borrowed steps loans="torch.optim.SGD torch.optim.Adam" repaid="3_training/6_optim"
+# %% Borrowed steps loans="torch.optim.SGD torch.optim.Adam" repaid="3_training/8_optim"
 from torch.optim import SGD
 
 bare = network()
@@ -1336,7 +1336,7 @@ missing there; its gradient is $(p - t) / n$, as in {doc}`/3_training/1_loss`.
 """Networks that train by the gradients of part 2, without autograd."""
 
 
-class CrossEntropy(Layer):
+class CrossEntropyLayer(Layer):
     """How badly scores predict labels: (n, k), (n,) -> ()."""
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
@@ -1360,7 +1360,9 @@ class ByHand(Module):
 
     def __init__(self, net: Sequential):
         self.net = net
-        self.manual = Model([_by_hand(layer) for layer in net], CrossEntropy())
+        self.manual = Model(
+            [_by_hand(layer) for layer in net], CrossEntropyLayer()
+        )
 
     def forward(self, input: Tensor) -> Tensor:
         """The scores: (n, d) -> (n, k)."""
@@ -1374,9 +1376,9 @@ class ByHand(Module):
 def _by_hand(layer: Module) -> Layer:
     match layer:
         case Linear(weight=weight, bias=Tensor() as bias):
-            return Lin(weight, bias)
+            return LinearLayer(weight, bias)
         case ReLU():
-            return Relu()
+            return ReLULayer()
     raise TypeError(f"no gradient by hand for {layer}")
 
 
@@ -2512,5 +2514,5 @@ assert_equal(read_checkpoint(folder / "forged.safetensors")["step"], -1)
 # %% [markdown]
 r"""
 The learning rate has been a constant so far. What it should do over a training
-run is a question of its own: {doc}`/3_training/4_annealing`.
+run is a question of its own: {doc}`/3_training/5_annealing`.
 """

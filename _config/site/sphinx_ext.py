@@ -58,9 +58,6 @@ class Site:
                 if f"api/{old}" not in pages:
                     (book.folder / "api" / old).unlink()
             write(book.folder, pages)
-        # A preview keeps the ledger it has: reading the proofs takes long.
-        if self.draft and here[-1].exists():
-            return
         if (
             book.due("ledger page", book.cells["code"], book.measured)
             or touched

@@ -38,7 +38,7 @@ def test_all_links_and_anchors_lead_somewhere():
 def test_a_page_can_be_read(visit: Visit, address: str, name: str, mode: str):
     page, watch = visit(address, name, mode)
     problems = [*checks.shown(page, dark=mode.endswith("dark"))]
-    problems += watch.problems + [*too_heavy(SITE, name, watch.files)]
+    problems += [*watch.problems, *too_heavy(SITE, name, watch.files)]
     refuse(problems)
 
 

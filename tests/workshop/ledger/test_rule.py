@@ -413,7 +413,7 @@ def test_a_proof_that_does_not_run_fails(pytester):
     pytester.makeini(INI)
     pytester.makepyfile(PROOFS)
 
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest("-p", "no:playwright")
 
     result.assert_outcomes(failed=3, passed=1, skipped=1)
     result.stdout.fnmatch_lines(
@@ -429,10 +429,10 @@ def test_a_file_of_proofs_that_is_skipped_fails(pytester):
     pytester.makeini(INI)
     skip = "import pytest\npytest.skip('no', allow_module_level=True)\n"
     pytester.makepyfile(test_no_proofs=skip)
-    assert pytester.runpytest_subprocess().ret == 5  # nothing ran
+    assert pytester.runpytest("-p", "no:playwright").ret == 5  # nothing ran
     pytester.makepyfile(skip + PROOFS)
 
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest("-p", "no:playwright")
 
     assert result.ret != 0
     result.stdout.fnmatch_lines(["*proves torch.matmul, *may not be skipped*"])

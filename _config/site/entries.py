@@ -1,7 +1,7 @@
 """A name of the library as an entry of its reference, in MyST.
 
-Griffe was tried for the signatures: it knows no class that grows over cells, no
-fields of a dataclass outside a package, and writes ``(/, a)`` for ``(cls, /, a)``.
+Griffe was tried for the signatures: it knows no class that grows over cells, a
+dataclass's fields in a package alone, and makes ``(/, a)`` of ``(cls, /, a)``.
 """
 
 import ast
@@ -107,7 +107,7 @@ def methods(node: ast.ClassDef, home: str) -> Iterator[str]:
 
 
 def decorators(node: Function | ast.ClassDef) -> set[str]:
-    """The last words of a definition's decorators: ``setter``, ``dataclass``."""
+    """The last words of decorators: ``setter``, ``dataclass``."""
     names = (ast.unparse(each).split("(")[0] for each in node.decorator_list)
     return {name.split(".")[-1] for name in names}
 

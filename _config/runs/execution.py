@@ -16,16 +16,8 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from _config.chapters.parse import (
-    BOOK,
-    SRC,
-    Cell,
-    Chapter,
-    ChapterError,
-    chapter_paths,
-    read_chapter,
-    shown,
-)
+from _config.chapters.files import BOOK, SRC, ChapterError, chapter_paths, shown
+from _config.chapters.parse import Cell, Chapter, read_chapter
 from _config.runs import data, store
 from _config.runs import records as record
 

@@ -8,7 +8,8 @@ from itertools import groupby
 
 import pytest
 
-from _config.chapters.parse import BOOK, ROOT, prose, read_book
+from _config.chapters.files import BOOK, ROOT
+from _config.chapters.parse import prose, read_book
 from _config.library.extraction import library
 from _config.library.modules import collect
 

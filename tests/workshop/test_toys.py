@@ -5,7 +5,8 @@ import runpy
 import matplotlib
 import pytest
 
-from _config.chapters.parse import BOOK, read_book
+from _config.chapters.files import BOOK
+from _config.chapters.parse import read_book
 
 CHAPTERS = {chapter.name: chapter for chapter in read_book()}
 

@@ -358,22 +358,22 @@ def test_every_allowed_name_exists():
     names = [each for each in read_rules().allowed if each.startswith("torch.")]
 
     assert [
-        each for each in names if torch_names.look_up(each) == "missing"
+        each for each in names if torch_names.kind_of(each) == "missing"
     ] == []
 
 
 def test_names_are_kept_for_the_installed_torch_only(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        torch_names, "STORE", tmp_path / "_build" / "names.json"
+        torch_names, "ANSWERS", tmp_path / "_build" / "names.json"
     )
     torch_names.answers.cache_clear()
     assert torch_names.kind("torch.nn.Linear") == "definition"
-    kept = json.loads(torch_names.STORE.read_text())
+    kept = json.loads(torch_names.ANSWERS.read_text())
     assert kept["kinds"] == {"torch.nn.Linear": "definition"}
 
     older = json.dumps(kept | {"torch": "0.1"})
     for damaged in (older, older[:9], "[]"):
-        torch_names.STORE.write_text(damaged)
+        torch_names.ANSWERS.write_text(damaged)
         torch_names.answers.cache_clear()
         assert torch_names.answers()["kinds"] == {}
     torch_names.answers.cache_clear()

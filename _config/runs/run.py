@@ -20,7 +20,13 @@ from _config.chapters.parse import Cell, Chapter
 from _config.runs import store
 from _config.runs.kernels import kernel
 from _config.runs.machine import versions
-from _config.runs.outputs import ANSI, FRAME, Tidy, check_figures, merged
+from _config.runs.outputs import (
+    ANSI,
+    FRAME,
+    Tidy,
+    check_figures,
+    merged_streams,
+)
 from _config.runs.scratch import scratch
 
 CELL_LIMIT, CHAPTER_LIMIT = 60, 600  # seconds
@@ -67,11 +73,11 @@ async def run(
                 client.kc.stop_channels()
         tidy = Tidy(cells, src, folder / "work")
         outputs = [
-            [tidy.output(each) for each in merged(node.outputs)]
+            [tidy.output(each) for each in merged_streams(node.outputs)]
             for node in nodes
         ]
     check_figures(chapter, cells, outputs)
-    quotes = {each: store.quoted(each, chapter, src) for each in tidy.places}
+    quotes = {each: store.asks_back(each, chapter, src) for each in tidy.places}
     if store.key(chapter, src) != key:
         message = "the library changed while this chapter ran: run it again"
         raise ChapterError(chapter.path, 1, message)

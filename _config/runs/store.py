@@ -59,7 +59,7 @@ def key(chapter: Chapter, src: Path = SRC) -> str:
     return digest(json.dumps(parts, sort_keys=True))[:32]
 
 
-def quoted(place: str, chapter: Chapter, src: Path) -> str:
+def asks_back(place: str, chapter: Chapter, src: Path) -> str:
     """The digest of a text as it is now: an executed cell's, or a module's."""
     with suppress(OSError, IndexError):
         if place.isdecimal():
@@ -90,7 +90,7 @@ def load(
     with suppress(OSError):
         os.utime(path)  # entries in use are kept
     quotes = entry.quotes.items()
-    fits = all(quoted(place, chapter, src) == text for place, text in quotes)
+    fits = all(asks_back(place, chapter, src) == text for place, text in quotes)
     return entry if fits else None
 
 

@@ -41,7 +41,7 @@ def build(only: str = "", root: Path = ROOT) -> int:
         options = ["-D", f"groundup_only={names[0]}"]
     else:
         options = ["-W", "-j", "2"]
-        measure(book)
+        measure_changed(book)
     book.save()
     return sphinx(root, *options)
 
@@ -86,7 +86,7 @@ def run(book: Book, names: Iterable[str]) -> int:
     return 0
 
 
-def measure(book: Book) -> None:
+def measure_changed(book: Book) -> None:
     """Time what has changed, so that the ledger's page has its ratios."""
     folder = book.tests / "benchmarks"
     if folder.exists() and book.due("benchmarks", book.measured):

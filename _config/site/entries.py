@@ -14,14 +14,14 @@ from _config.chapters.names import Function
 from _config.library.modules import Export, is_overload
 
 # What a directive states of a method or a function.
-FLAGS = {
+FLAGGED = {
     "abstractmethod": "abstractmethod",
     "classmethod": "classmethod",
     "final": "final",
     "staticmethod": "staticmethod",
 }
 # Code in backticks, or in a block that is indented.
-CODE = re.compile(
+SPAN = re.compile(
     r"(`+)(?!`)[\s\S]+?(?<!`)\1(?!`)|(?<=\n\n) {4}.*(?:\n+ {4}.*)*"
 )
 DOCTEST = re.compile(r"^( *)>>> .*(?:\n(?! *$).+)*", re.MULTILINE)
@@ -67,7 +67,7 @@ def function(
     *overloads, node = nodes
     bound = kind == "py:method"
     names = decorators(node)
-    options |= {FLAGS[name]: "" for name in FLAGS if name in names}
+    options |= {FLAGGED[name]: "" for name in FLAGGED if name in names}
     if isinstance(node, ast.AsyncFunctionDef):
         options["async"] = ""
     bound = bound and "staticmethod" not in names
@@ -173,7 +173,7 @@ def prose(docstring: str | None) -> str:
     text = re.sub(r":(?:\w+:)+(?=`)", "", text)  # roles of reStructuredText
     text = re.sub(r"::$", ":", text, flags=re.MULTILINE)
     pieces, end = [], 0
-    for code in CODE.finditer(text):
+    for code in SPAN.finditer(text):
         pieces += [escaped(text[end : code.start()]), code[0]]
         end = code.end()
     return "".join([*pieces, escaped(text[end:])])

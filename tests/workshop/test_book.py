@@ -9,7 +9,7 @@ from itertools import groupby
 import pytest
 
 from _config.chapters.files import BOOK, ROOT
-from _config.chapters.parse import prose, read_book
+from _config.chapters.parse import read_book
 from _config.library.extraction import library
 from _config.library.modules import collect
 
@@ -17,7 +17,7 @@ CHAPTERS = {chapter.name: chapter for chapter in read_book()}
 
 
 def text(name: str) -> str:
-    return "\n\n".join(prose(cell) for cell in CHAPTERS[name].cells)
+    return "\n\n".join(cell.prose for cell in CHAPTERS[name].cells)
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

@@ -246,7 +246,7 @@ def test_an_output_that_quotes_lines_holds_for_their_text_alone(book):
     book.chapter("1_a/1_x", "from lib.one import one", "one()", "one() + 1")
     chapter = book.read("1_a/1_x")
     places = {"1": "", "lib/one.py": ""}
-    quotes = {each: store.quoted(each, chapter, book.src) for each in places}
+    quotes = {each: store.asks_back(each, chapter, book.src) for each in places}
     book.pretend_to_run(**quotes)
     assert book.stale() == []
     book.edit("1_a/1_x", "one() + 1", "one() + 1  # two")

@@ -18,7 +18,7 @@ from _config.chapters.files import ROOT, chapter_paths, shown, write
 from _config.chapters.parse import Chapter, read_book
 from _config.ledger.rule import Ledger, read_ledger
 from _config.library.modules import Export, exports
-from _config.runs import execution, records, store
+from _config.runs import records, reports, store
 from _config.runs.reach import digest
 from _config.site import links
 
@@ -156,7 +156,7 @@ class Book:
             "key": key,
             "ran": self.entry(name) is not None,
             "used": used,
-            "warnings": execution.warnings(chapter, self.src, self.store),
+            "warnings": reports.warnings(chapter, self.src, self.store),
             "stamp": digest(json.dumps(shown)),
         }
 

@@ -21,7 +21,7 @@ STATED = {
     "staticmethod": "staticmethod",
 }
 # Code in backticks, or in a block that is indented.
-CODE = re.compile(
+VERBATIM = re.compile(
     r"(`+)(?!`)[\s\S]+?(?<!`)\1(?!`)|(?<=\n\n) {4}.*(?:\n+ {4}.*)*"
 )
 DOCTEST = re.compile(r"^( *)>>> .*(?:\n(?! *$).+)*", re.MULTILINE)
@@ -173,7 +173,7 @@ def markdown(docstring: str | None) -> str:
     text = re.sub(r":(?:\w+:)+(?=`)", "", text)  # roles of reStructuredText
     text = re.sub(r"::$", ":", text, flags=re.MULTILINE)
     pieces, end = [], 0
-    for code in CODE.finditer(text):
+    for code in VERBATIM.finditer(text):
         pieces += [escaped(text[end : code.start()]), code[0]]
         end = code.end()
     return "".join([*pieces, escaped(text[end:])])

@@ -75,7 +75,7 @@ def decorate(
         around = [folded(cell, box)]
         if "export" in cell.tags:
             around.insert(0, label(chapter, cell, box, library))
-        around += [changed(*change) for change in changes.get(index, ())]
+        around += [change_fold(*change) for change in changes.get(index, ())]
         at = box.parent.index(box)
         box.parent[at : at + 1] = around
 
@@ -158,7 +158,7 @@ def folded(cell: Cell, box: nodes.Element) -> nodes.Element:
     return box
 
 
-def changed(name: str, difference: str) -> Fold:
+def change_fold(name: str, difference: str) -> Fold:
     """The folded difference from the last version of a definition."""
     code = nodes.literal_block(difference, difference, language="diff")
     return Fold(

@@ -19,7 +19,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 from _config.chapters.files import ChapterError, shown
-from _config.runs import benchmarks
+from _config.runs import ratios
 from _config.runs.notebook import notebook
 from _config.site import addresses, api, ledger_page, markup, page, receipts
 from _config.site.book import fingerprint, open_book, workshop
@@ -60,8 +60,8 @@ class Site:
             book.due("ledger page", book.cells["code"], book.measured)
             or touched
         ):
-            measured = benchmarks.read(book.bench)
-            keys = benchmarks.keys(book.src, book.tests / "benchmarks")
+            measured = ratios.read(book.bench)
+            keys = ratios.keys(book.src, book.tests / "benchmarks")
             text = ledger_page.written(book.ledger, measured, keys)
             write_pages(book.folder, {"ledger.md": text})
         here = [*book.folder.glob("api/*.md"), book.folder / "ledger.md"]

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from _config.chapters.files import ROOT, ChapterError, shown
 from _config.library.extraction import extract
-from _config.runs import benchmarks, execution
+from _config.runs import execution, ratios, records
 from _config.site.book import Book, open_book
 
 
@@ -79,7 +79,11 @@ def execute_stale(book: Book, names: Iterable[str]) -> int:
             stale.append(name)
     places = f"--book={book.folder}", f"--src={book.src}"
     places += (f"--store={book.store}",)
-    return execution.main([*stale, *places]) if stale else 0
+    if stale:
+        return execution.main([*stale, *places])
+    for warning in records.orphans(book.folder, book.src):
+        print(warning, file=sys.stderr)
+    return 0
 
 
 def time_stale(book: Book) -> None:
@@ -87,7 +91,7 @@ def time_stale(book: Book) -> None:
     folder = book.tests / "benchmarks"
     if folder.exists() and book.due("benchmarks", book.measured):
         places = f"--benchmarks={folder}", f"--store={book.bench}"
-        benchmarks.main(["--stale", *places, f"--src={book.src}"])
+        ratios.main(["--stale", *places, f"--src={book.src}"])
         book.due("benchmarks", book.measured)
 
 

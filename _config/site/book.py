@@ -7,9 +7,11 @@ unchanged book is neither parsed nor looked into.
 """
 
 import json
+import os
 import sys
 import sysconfig
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -131,6 +133,8 @@ class Book:
         found = self.known.get(name)
         if not found or found["state"] != self.state(name, found["key"]):
             found = self.known[name] = self.find_out(name)
+        with suppress(OSError):
+            os.utime(self.outputs(found["key"]))  # what is in use is kept
         return found
 
     def state(self, name: str, key: str) -> str:

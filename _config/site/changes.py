@@ -15,7 +15,7 @@ from _config.library.classes import kept
 SKIPPED = {"answer", "solution", "reference"}
 
 
-def changes(chapter: Chapter) -> dict[int, list[tuple[str, str]]]:
+def rewritten(chapter: Chapter) -> dict[int, list[tuple[str, str]]]:
     """For each cell that rewrites functions, methods or classes: (name,
     difference)."""
     last: dict[str, list[str]] = {}
@@ -27,7 +27,7 @@ def changes(chapter: Chapter) -> dict[int, list[tuple[str, str]]]:
         for node in cell.statements:
             if not isinstance(node, Function | ast.ClassDef):
                 continue
-            parts = methods_of(chapter, node)
+            parts = method_lines(chapter, node)
             whole = {} if kept(node) else {node.name: lines_of(chapter, node)}
             compared = parts if kept(node) or node.name in grown else whole
             for name, new in compared.items():
@@ -39,7 +39,7 @@ def changes(chapter: Chapter) -> dict[int, list[tuple[str, str]]]:
     return found
 
 
-def methods_of(chapter: Chapter, node: ast.stmt) -> dict[str, list[str]]:
+def method_lines(chapter: Chapter, node: ast.stmt) -> dict[str, list[str]]:
     """The lines of each method of a class; a property has its setter's too."""
     found: dict[str, list[str]] = {}
     for each in node.body if isinstance(node, ast.ClassDef) else ():

@@ -22,10 +22,8 @@ from _config.chapters.files import ChapterError, shown
 from _config.runs import ratios
 from _config.runs.notebook import notebook
 from _config.site import addresses, api, ledger_page, markup, page, receipts
-from _config.site.book import contents_of, open_book, workshop
+from _config.site.book import fingerprint, open_book, workshop
 from _config.site.warned import Warned
-
-logger = logging.getLogger(__name__)
 
 
 class Site:
@@ -49,7 +47,7 @@ class Site:
         """Bring the pages of the API and of the ledger up to date."""
         book = self.book
         here = [*book.folder.glob("api/*.md"), book.folder / "ledger.md"]
-        touched = book.known.get("generated") != contents_of(here)
+        touched = book.known.get("generated") != fingerprint(here)
         if book.due("api", book.texts, book.around) or touched:
             chapters = [*book.chapters.values()]
             used = {name: book.facts(name)["used"] for name in book.paths}
@@ -64,10 +62,10 @@ class Site:
         ):
             measured = ratios.read(book.bench)
             keys = ratios.keys(book.src, book.tests / "benchmarks")
-            text = ledger_page.ledger_text(book.ledger, measured, keys)
+            text = ledger_page.written(book.ledger, measured, keys)
             write_pages(book.folder, {"ledger.md": text})
         here = [*book.folder.glob("api/*.md"), book.folder / "ledger.md"]
-        book.known["generated"] = contents_of(here)
+        book.known["generated"] = fingerprint(here)
 
     def outdated(
         self, app: Sphinx, env: BuildEnvironment, *_: set[str]
@@ -118,7 +116,8 @@ class Site:
         try:
             book = self.notebook(docname)
         except ChapterError as error:
-            logger.warning(error.message, location=f"{error.path}:{error.line}")
+            where = f"{error.path}:{error.line}"
+            logging.getLogger(__name__).warning(error.message, location=where)
             return
         page.prepare(chapter, book)
         content[0] = nbformat.writes(book)

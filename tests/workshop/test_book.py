@@ -51,7 +51,6 @@ TOO_LONG = {
     "1_pixels/1_similarity",
     "2_backward/1_matmul",
     "2_backward/2_init",
-    "2_backward/4_layers",
     "2_backward/5_autograd",
     "3_training/1_loss",
     "3_training/2_data",

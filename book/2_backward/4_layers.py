@@ -200,8 +200,7 @@ class LinearLayer:
 # %% [markdown]
 r"""
 The loss is the last function and so the first on the way back. The gradient of
-the loss by itself is 1. The source squeezes without an axis here, into the trap
-that 2.3 has shown.
+the loss by itself is 1. The source squeezes without an axis here: the trap of 2.3.
 """
 
 
@@ -235,8 +234,7 @@ check()
 # %% [markdown]
 r"""
 The function `gradients` of 2.3 is gone, and with it every name between the
-layers. `Model.backward` knows nothing of any layer but that it
-has a `backward`. A network of ten layers is a longer list.
+layers. `Model.backward` knows of a layer only that it has a `backward`.
 
 We keep a model of this version, to time it later. An object keeps the class it
 was made of, so redefining the names does not change it.
@@ -445,6 +443,15 @@ The three layers fill in the halves. Only the linear one has something to learn.
 """
 
 
+# %%
+class ReLULayer(Layer):
+    def forward(self, x: Tensor) -> Tensor:
+        return relu(x)
+
+    def input_gradient(self, grad_y: Tensor) -> Tensor:
+        return relu_gradient(self.out, grad_y)
+
+
 # %% A linear layer tags=["export"]
 class LinearLayer(Layer):
     """An affine map of features: (n, d_in) -> (n, d_out)."""
@@ -467,6 +474,12 @@ class LinearLayer(Layer):
         return linear_input_gradient(self.weight, grad_y)
 
 
+# %% [markdown]
+r"""
+The loss keeps its residuals and need not compute them twice.
+"""
+
+
 # %% The loss tags=["export"]
 class MSELayer(Layer):
     """Mean squared error: (n, 1), (n,) -> ()."""
@@ -483,23 +496,14 @@ class MSELayer(Layer):
 
 
 # %%
-class ReLULayer(Layer):
-    def forward(self, x: Tensor) -> Tensor:
-        return relu(x)
-
-    def input_gradient(self, grad_y: Tensor) -> Tensor:
-        return relu_gradient(self.out, grad_y)
-
-
 check()
 versions["no gradient of x"] = build(w1, b1, w2, b2)
 
 # %% [markdown]
 r"""
-Three details in passing. `linear`, which 2.2 earned, adds the bias within the
-product, where `x @ w.T + b` makes a second pass over a second array. The loss
-keeps its residuals and need not compute them twice. And ReLU asks its *result*
-where it was positive, so its input may be forgotten.
+Two details in passing. `linear`, which 2.2 earned, adds the bias within the
+product, where `x @ w.T + b` makes a second pass over a second array. And ReLU
+asks its *result* where it was positive, so its input may be forgotten.
 
 ## A mask that is no product
 
@@ -715,8 +719,7 @@ Markdown(
     f"The other calls of the pass bring it to {small['bare calls']:.2f}, and "
     f"the classes, their names and their memory cost the rest, "
     f"{small['our layers'] - small['bare calls']:.2f}. Half of autograd's time, "
-    "the dashed line, would need faster products, not better classes. The "
-    "project's benchmark repeats this with many more turns."
+    "the dashed line, would need faster products, not better classes."
 )
 
 # %% [markdown]
@@ -725,8 +728,8 @@ r"""
 
 The gradients lie where an optimiser looks for them. Here is its simplest form:
 a step against the gradient for each full batch, three times through the first
-10,000 images. The loss is the mean square of the error, in digits. Who always
-answers the mean digit has a loss of about 8.
+10,000 images. The loss on other images, the mean square of the error in digits,
+and the loss of who always answers their mean digit:
 """
 
 
@@ -743,8 +746,6 @@ def train(model: Model, parameters: list[Tensor], lr: float, epochs: int = 3):
 parameters = start()
 model = build(*parameters)
 train(model, parameters, lr=0.01)
-
-# %%
 held_out = slice(40_000, 50_000)
 loss = model(x[held_out], target[held_out])
 assert loss < 3 and 7.5 < target[held_out].var() < 8.5

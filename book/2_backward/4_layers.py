@@ -129,10 +129,9 @@ expected = [
 # %% [markdown]
 r"""
 `build` makes the network out of whatever `LinearLayer`, `ReLULayer`, `MSELayer`
-and `Model` mean at that moment. (The source calls the three layers `Lin`,
-`Relu` and `Mse`; our names keep clear of the modules of 2.6 and torch.) A
-gradient lands in the attribute `grad` of its parameter. That is where torch
-puts it, so every optimiser looks there.
+(the source's `Lin`, `Relu`, `Mse`) and `Model` mean at that moment. A gradient
+lands in the attribute `grad` of its parameter. That is where torch puts it, so
+every optimiser looks there.
 """
 
 

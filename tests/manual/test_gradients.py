@@ -128,17 +128,21 @@ def test_relu_gradient_is_torchs_kernel_for_all_numbers(
 ):
     x, grad_y = torch.tensor(pairs, dtype=dtype).reshape(-1, 2).T
     found = relu_gradient(x, grad_y)
-    expected = torch.ops.aten.threshold_backward(grad_y, x, 0)
-    assert_equal(found, expected)
     leaf = x.clone().requires_grad_()
-    assert_equal(found, autograd(leaf.relu(), leaf, grad=grad_y)[0])
+    for expected in (
+        torch.ops.aten.threshold_backward(grad_y, x, 0),
+        autograd(leaf.relu(), leaf, grad=grad_y)[0],
+    ):
+        torch.testing.assert_close(
+            found, expected, rtol=0, atol=0, equal_nan=True
+        )
 
 
 # The judge has no type and no size for which it says nothing
 
 
 @given(
-    slope=st.floats(-100, 100),
+    slope=st.integers(-100, 100),
     sizes=st.lists(st.integers(-6, 6), min_size=1, max_size=4),
 )
 @pytest.mark.parametrize(

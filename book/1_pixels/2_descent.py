@@ -724,11 +724,11 @@ the other the needle would be many times as long.
 # %% Two valleys from above tags=["hide-input"] alt="Two maps with paths of thirty steps. Raw, the lines of equal loss are so long and narrow that they look like needles; the path drops straight onto the needle's axis and stays there, far from the middle. Scaled, the lines are ellipses less than three times as wide as high, and the path runs into the middle."
 def parts(name: str, walk: Tensor) -> Tensor:
     """The distance from the best, along each axis: (n, 3) -> (n, 3)."""
-    gram = curvature_matrix(kinds[name]) / 2
+    values, directions = axes[name]
     powers = torch.stack([kinds[name] ** 2, kinds[name], time**0])
     right = (powers * speed).mean(1, keepdim=True)
-    away = walk - torch.linalg.solve(gram, right)[:, 0]
-    return (away[:, :, None] * axes[name][1]).sum(1)
+    best = (right * directions).sum(0) / (values / 2)  # along each axis
+    return (walk[:, :, None] * directions).sum(1) - best
 
 
 seen = {"raw": parts("raw", raw), "scaled": parts("scaled", path_scaled)}

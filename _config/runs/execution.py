@@ -54,7 +54,7 @@ def sort_out(
     for path in paths:
         try:
             chapter = read_chapter(path, book)
-            records.record_cells(chapter)
+            records.status(chapter, src)
             check_imports(chapter, src)
             entry = store.load(chapter, src, folder)
         except ChapterError as error:
@@ -156,12 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     args.chapters, *places, args.jobs, args.limit
                 )
                 return bool(failures)
-    except LookupError as error:
+    except (ChapterError, LookupError) as error:
         print(error, file=sys.stderr)
-        return 2
-    except ChapterError as error:
-        print(error, file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, LookupError) else 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("interrupted: what had ended is stored", file=sys.stderr)
         return 130

@@ -20,7 +20,14 @@ from _config.chapters.parse import Cell, Chapter
 from _config.runs import store
 from _config.runs.kernels import kernel
 from _config.runs.machine import versions
-from _config.runs.outputs import ANSI, FRAME, Tidy, check_figures, merged
+from _config.runs.outputs import (
+    ANSI,
+    FRAME,
+    Tidy,
+    check_figures,
+    merged,
+    shortened,
+)
 from _config.runs.scratch import scratch
 
 CELL_LIMIT, CHAPTER_LIMIT = 60, 600  # seconds
@@ -158,6 +165,7 @@ def traced(
         lines.append(first + int(frame[2]) - 1)
         return f"{shown(chapter.path)}:{lines[-1]}"
 
-    text = FRAME.sub(place, ANSI.sub("", "\n".join(traceback)))
+    text = "\n".join(shortened(traceback, most=40))
+    text = FRAME.sub(place, ANSI.sub("", text))
     at = lines[0] if lines else cell.line
     return ChapterError(chapter.path, at, f"{message}\n{text}".rstrip())

@@ -1,51 +1,56 @@
-"""What names code binds and uses, and what it imports, by its tree alone."""
+"""What code imports and uses, and which cells' names it needs."""
 
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Set
-from importlib.util import resolve_name
+from collections.abc import Iterator, Sequence
 
+from _config.chapters.names import Binding, Resolver, Use, local_nodes
 from _config.runs.digests import is_text, walk
 
-OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 DYNAMIC = ("import_module", "__import__", "run_module")
 # A module that a string names: alone, or in code that is to be executed.
 NAMED = re.compile(r"(?:from|import)\s+([\w.]+)|\A(\w+(?:\.\w+)+)\Z")
 
 
-def bindings(tree: ast.AST, package: str = "") -> dict[str, set[str]]:
-    """Local name -> the dotted names it is imported from."""
-    bound = defaultdict(set)
-    for node in walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                root = alias.name.split(".")[0]
-                bound[alias.asname or root].add(
-                    alias.name if alias.asname else root
-                )
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            base = resolve_name(base, package) if node.level else base
-            for alias in node.names:
-                bound[alias.asname or alias.name].add(f"{base}.{alias.name}")
-    return bound
+class Sight(Resolver):
+    """What a piece of code sees, and what it binds for others to see."""
+
+    def __init__(self, code: Sequence[ast.stmt], package: str = "") -> None:
+        super().__init__(package)
+        # dotted names, and whether they are used, not only imported
+        self.seen: set[tuple[str, bool]] = set()
+        self.imported: dict[str, set[str]] = defaultdict(set)
+        self.read: set[str] = set()  # names of the top level, or of none here
+        self.binds: set[str] = set()
+        self.walk(code)
+
+    def imports(self, node: ast.stmt, alias: ast.alias, path: str) -> None:
+        """Note what an import names, and what its local name stands for."""
+        self.seen.add((path, False))
+        whole = isinstance(node, ast.ImportFrom) or alias.asname
+        top = path if whole else path.split(".")[0]
+        self.imported[alias.asname or alias.name.split(".")[0]].add(top)
+
+    def use(self, use: Use) -> None:
+        """Note a name that is read, as far as others bind it."""
+        if use.binding is self.globals.get(use.name):
+            self.read.add(use.name)
+        if use.binding and use.path and not use.path.startswith("."):
+            self.seen.add((use.path, True))
+
+    def bound(self, binding: Binding) -> None:
+        """Note a name of the top level."""
+        self.binds.add(binding.name)
 
 
-def references(tree: ast.AST, package: str = "") -> set[tuple[str, bool]]:
+def references(tree: ast.Module, package: str = "") -> set[tuple[str, bool]]:
     """The dotted names that code imports, and (True) what it uses of them.
 
     What its strings name counts as used: ``import_module("groundup.nn")``.
     """
-    bound = bindings(tree, package)
-    found = {
-        (dotted, False) for targets in bound.values() for dotted in targets
-    }
-    found |= {(dotted, True) for dotted in quoted(tree)}
-    for name, attributes in chains(tree):
-        for dotted in bound.get(name, ()):
-            found.add((".".join([dotted, *attributes]), True))
-    return found
+    named = {(dotted, True) for dotted in quoted(tree)}
+    return Sight(tree.body, package).seen | named
 
 
 def quoted(tree: ast.AST) -> Iterator[str]:
@@ -83,32 +88,19 @@ def is_dynamic(node: ast.AST) -> bool:
     return False
 
 
-def chains(tree: ast.AST) -> Iterator[tuple[str, list[str]]]:
-    """Each name that is used, with its attributes: ``nn.Linear.weight``."""
-    inner = set()
-    for node in walk(tree):  # parents come before their children
-        if node in inner or not isinstance(node, ast.Attribute | ast.Name):
-            continue
-        attributes = []
-        while isinstance(node, ast.Attribute):
-            attributes.insert(0, node.attr)
-            node = node.value
-            inner.add(node)
-        if isinstance(node, ast.Name):
-            yield node.id, attributes
-
-
-def bound_names(nodes: Iterable[ast.AST], imported: Set[str]) -> Iterator[str]:
-    """The names that statements bind, or change by a method: ``x.sub_(1)``."""
-    for node in nodes:
-        if isinstance(node, OWN_SCOPE):
-            yield getattr(node, "name", "")
-            continue
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from bindings(node)
-        elif isinstance(getattr(node, "ctx", None), ast.Store):
-            yield from (name for name, _ in chains(node))
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            changed = [name for name, path in chains(node.value.func) if path]
-            yield from (name for name in changed if name not in imported)
-        yield from bound_names(ast.iter_child_nodes(node), imported)
+def changed(code: Sequence[ast.stmt]) -> Iterator[str]:
+    """The names whose value statements change: ``x[0] = 1``, ``x.sub_(1)``."""
+    for node in local_nodes(code):
+        match node:
+            case ast.Expr(ast.Call(ast.Attribute(value))):
+                pass
+            case ast.Attribute(value, ctx=ast.Store() | ast.Del()):
+                pass
+            case ast.Subscript(value, ctx=ast.Store() | ast.Del()):
+                pass
+            case _:
+                continue
+        while not isinstance(value, ast.Name) and hasattr(value, "value"):
+            value = value.value
+        if isinstance(value, ast.Name):
+            yield value.id

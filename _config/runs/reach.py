@@ -13,16 +13,8 @@ from pathlib import Path
 
 from _config.chapters.files import ChapterError
 from _config.chapters.parse import Cell, Chapter
-from _config.runs.bindings import (
-    bindings,
-    bound_names,
-    chains,
-    hidden,
-    references,
-)
+from _config.runs.bindings import Sight, changed, hidden, references
 from _config.runs.digests import asks, digest, is_quiet, notes, syntax
-
-Use = tuple[str, bool]  # a dotted name; whether it is used, not only imported
 
 
 def code_key(chapter: Chapter, cells: Sequence[Cell], src: Path) -> list:
@@ -82,7 +74,7 @@ def modules(trees: Iterable[ast.AST], src: Path) -> dict[str, str]:
     return {name: each["code"] for name, each in follow(used, src).items()}
 
 
-def follow(used: Iterable[Use], src: Path) -> dict[str, dict]:
+def follow(used: Iterable[tuple[str, bool]], src: Path) -> dict[str, dict]:
     """Name -> the facts of each module under ``src`` that is seen."""
     seen, done, todo = {}, set(), [*used]
     tops = {path.stem for path in src.glob("*")}
@@ -119,7 +111,8 @@ def study_module(name: str, path: Path, src: Path) -> dict:
                 "code": digest(text),
                 "imports": {},
             }
-        bound = bindings(tree, name).items() if package else ()
+        code = tree.body if package else []
+        bound = Sight(code, name).imported.items()
         return facts(tree, parent) | {
             "code": digest(str([*syntax(tree.body)])),
             "imports": {local: sorted(targets) for local, targets in bound},
@@ -143,17 +136,18 @@ def locate(dotted: str, src: Path) -> tuple[str, Path, list[str]] | None:
 def cells(chapter: Chapter, last: Cell) -> list[Cell]:
     """The code cells that ``last`` needs, in order, itself at the end."""
     before = [cell for cell in chapter.code if cell.line <= last.line]
-    imported = bindings(chapter.tree).keys()
+    sights = {cell.line: Sight(cell.statements) for cell in before}
+    imported = {name for each in sights.values() for name in each.imported}
     binders = defaultdict(list)
     for cell in before:
-        for name in bound_names(chapter.statements(cell), imported):
+        others = {*changed(cell.statements)} - imported
+        for name in sights[cell.line].binds | others:
             binders[name].append(cell)
     needed, todo = set(), [last]
     while todo:
         cell = todo.pop()
         if cell.line not in needed:
             needed.add(cell.line)
-            for statement in chapter.statements(cell):
-                for name, _ in chains(statement):
-                    todo += binders[name]
+            for name in sights[cell.line].read:
+                todo += binders[name]
     return [cell for cell in before if cell.line in needed]

@@ -3,6 +3,9 @@
 Only names that certainly are the library's: what the chapter exports itself and
 what it imports from ``groundup``.  Variables, parameters and methods of objects
 stay plain.  Nothing is imported, so a page costs no ``import torch``.
+
+sphinx-codeautolink was tried: it imports the library, takes 40 s more for the
+book, and finds 4 of these 2,253 links.
 """
 
 import ast

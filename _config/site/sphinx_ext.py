@@ -58,9 +58,6 @@ class Site:
                 if f"api/{old}" not in pages:
                     (book.folder / "api" / old).unlink()
             write(book.folder, pages)
-        # A preview keeps the ledger it has: reading the proofs takes long.
-        if self.draft and here[-1].exists():
-            return
         if (
             book.due("ledger page", book.cells["code"], book.measured)
             or touched
@@ -129,12 +126,14 @@ class Site:
     def decorate(self, app: Sphinx, doctree: nodes.document) -> None:
         """Add to a page what the build knows about it."""
         docname = app.env.docname
-        page.number(docname, doctree)
-        if docname not in self.book.paths:
-            return
         book = self.book
-        links = book.links(docname)
-        page.decorate(book.chapters[docname], doctree, links, book.library)
+        chapter = docname in book.paths and book.chapters[docname]
+        page.number(docname, doctree, bool(chapter and chapter.starred))
+        if not chapter:
+            return
+        if chapter.starred:
+            doctree[0].insert(1, page.banner(chapter, book.paths))
+        page.decorate(chapter, doctree, book.links(docname), book.library)
         entry = book.entry(docname)
         complete = entry and self.only in ("", docname)
         app.env.metadata[docname]["stamp"] = (

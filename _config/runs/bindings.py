@@ -49,11 +49,11 @@ def references(tree: ast.Module, package: str = "") -> set[tuple[str, bool]]:
 
     What its strings name counts as used: ``import_module("groundup.nn")``.
     """
-    named = {(dotted, True) for dotted in quoted(tree)}
+    named = {(dotted, True) for dotted in named_in_strings(tree)}
     return Sight(tree.body, package).seen | named
 
 
-def quoted(tree: ast.AST) -> Iterator[str]:
+def named_in_strings(tree: ast.AST) -> Iterator[str]:
     """The modules that strings may name, docstrings apart."""
     apart = {node.value for node in walk(tree) if is_text(node)}
     for node in walk(tree):

@@ -20,7 +20,7 @@ WORD = re.compile(r"[^\s\"'(\x1b]+")
 CELL = re.compile(r"\A.*/ipykernel_\d+/(\d+)\.py")
 MODULE = re.compile(r"\bsrc/([\w/.]+\.py)\b")
 INSTALLED = re.compile(r"\A([^~/]*)[~/].*/(?:site-packages|lib/python3\.\d+)/")
-FOREIGN = re.compile(r"\s*File (?:[/~]|src/|<frozen)")
+ELSEWHERE = re.compile(r"\s*File (?:[/~]|src/|<frozen)")
 PLACES = ("Cell ", "File ")  # what a frame starts with
 
 
@@ -79,7 +79,7 @@ class Tidy:
         of other texts, which change while this chapter stays as it is.
         """
         plain = {one: self.own(ANSI.sub("", one)) for one in parts}
-        own = [one for one in parts if not FOREIGN.match(plain[one])]
+        own = [one for one in parts if not ELSEWHERE.match(plain[one])]
         for one in shortened(own, most=8):
             cells = FRAME.findall(plain.get(one, ""))
             self.places.update(str(int(cell) - 1) for cell, _ in cells)
@@ -104,7 +104,7 @@ def settled(line: str) -> str:
     return body.rpartition("\r")[2] + line[len(body) :]
 
 
-def merged(outputs: Iterable[dict]) -> list[dict]:
+def one_a_stream(outputs: Iterable[dict]) -> list[dict]:
     """A cell's outputs with one of each stream, what it printed first."""
     found, pieces = [], defaultdict(list)
     for output in outputs:

@@ -18,25 +18,24 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from _config.chapters.files import ChapterError, shown
 from _config.chapters.parse import Cell, Chapter
 from _config.runs import store
-from _config.runs.kernels import kernel
+from _config.runs.kernels import FLOODED, kernel
 from _config.runs.machine import versions
 from _config.runs.outputs import (
     ANSI,
     FRAME,
     Tidy,
     check_figures,
-    merged,
+    one_a_stream,
     shortened,
 )
 from _config.runs.scratch import scratch
 
 CELL_LIMIT, CHAPTER_LIMIT = 60, 600  # seconds
-FLOODED = 77  # the exit status of a kernel that stops a flood
 QUIET = logging.getLogger("book.nbclient")  # it logs what is reported here
 QUIET.setLevel(logging.CRITICAL + 1)
 
 
-async def run(
+async def run_chapter(
     chapter: Chapter,
     src: Path,
     jobs: int = 1,
@@ -74,11 +73,13 @@ async def run(
                 client.kc.stop_channels()
         tidy = Tidy(cells, src, folder / "work")
         outputs = [
-            [tidy.output(each) for each in merged(node.outputs)]
+            [tidy.output(each) for each in one_a_stream(node.outputs)]
             for node in nodes
         ]
     check_figures(chapter, cells, outputs)
-    quotes = {each: store.quoted(each, chapter, src) for each in tidy.places}
+    quotes = {
+        each: store.text_digest(each, chapter, src) for each in tidy.places
+    }
     if store.key(chapter, src) != key:
         message = "the library changed while this chapter ran: run it again"
         raise ChapterError(chapter.path, 1, message)

@@ -49,11 +49,11 @@ def references(tree: ast.Module, package: str = "") -> set[tuple[str, bool]]:
 
     What its strings name counts as used: ``import_module("groundup.nn")``.
     """
-    named = {(dotted, True) for dotted in named_in_strings(tree)}
+    named = {(dotted, True) for dotted in quoted_modules(tree)}
     return Sight(tree.body, package).seen | named
 
 
-def named_in_strings(tree: ast.AST) -> Iterator[str]:
+def quoted_modules(tree: ast.AST) -> Iterator[str]:
     """The modules that strings may name, docstrings apart."""
     apart = {node.value for node in walk(tree) if is_text(node)}
     for node in walk(tree):
@@ -88,7 +88,7 @@ def is_dynamic(node: ast.AST) -> bool:
     return False
 
 
-def changed(code: Sequence[ast.stmt]) -> Iterator[str]:
+def altered(code: Sequence[ast.stmt]) -> Iterator[str]:
     """The names whose value statements change: ``x[0] = 1``, ``x.sub_(1)``."""
     for node in local_nodes(code):
         match node:

@@ -8,14 +8,14 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-VERSIONED = ("torch", "numpy", "matplotlib", "ipython", "ipykernel")
+WATCHED = ("torch", "numpy", "matplotlib", "ipython", "ipykernel")
 
 
 @cache
 def versions() -> dict[str, str]:
     """The versions that an output may depend on."""
     return {"python": platform.python_version()} | {
-        package: version(package) for package in VERSIONED
+        package: version(package) for package in WATCHED
     }
 
 

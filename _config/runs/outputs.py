@@ -104,7 +104,7 @@ def settled(line: str) -> str:
     return body.rpartition("\r")[2] + line[len(body) :]
 
 
-def one_a_stream(outputs: Iterable[dict]) -> list[dict]:
+def merged_streams(outputs: Iterable[dict]) -> list[dict]:
     """A cell's outputs with one of each stream, what it printed first."""
     found, pieces = [], defaultdict(list)
     for output in outputs:

@@ -18,7 +18,7 @@ from _config.runs.reach import modules
 from _config.runs.scratch import interruptible, marked, scratch
 
 BENCHMARKS = ROOT / "tests" / "benchmarks"
-RESULTS = ROOT / "_build" / "bench.json"
+RATIOS = ROOT / "_build" / "bench.json"
 COMMAND = "from _config.runs.benchmarks import main; main()"
 
 
@@ -40,7 +40,7 @@ def keys(src: Path = SRC, folder: Path = BENCHMARKS) -> dict[str, str]:
 
 def measure_stale(
     folder: Path = BENCHMARKS,
-    store: Path = RESULTS,
+    store: Path = RATIOS,
     src: Path = SRC,
     seconds: float = 10,
     stale: bool = False,
@@ -82,7 +82,7 @@ def in_a_process(path: Path, seconds: float, src: Path) -> dict:
         return json.loads(result.read_text())
 
 
-def read(store: Path = RESULTS) -> dict:
+def read(store: Path = RATIOS) -> dict:
     """What was measured last; empty if nothing was, or the file is damaged."""
     try:
         measured = json.loads(store.read_text())
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stale = "measure only what has changed, briefly, and pass whatever it is"
     parser.add_argument("--stale", action="store_true", help=stale)
     parser.add_argument("--benchmarks", type=Path, default=BENCHMARKS)
-    parser.add_argument("--store", type=Path, default=RESULTS)
+    parser.add_argument("--store", type=Path, default=RATIOS)
     parser.add_argument("--src", type=Path, default=SRC)
     seconds = "for each benchmark; 1 if only stale ones are measured, else 10"
     parser.add_argument("--seconds", type=float, help=seconds)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from _config.chapters.files import ChapterError
 from _config.chapters.parse import Cell, Chapter
-from _config.runs.bindings import Sight, changed, hidden, references
+from _config.runs.bindings import Sight, altered, hidden, references
 from _config.runs.digests import asks, digest, is_quiet, notes, syntax
 
 
@@ -140,7 +140,7 @@ def cells(chapter: Chapter, last: Cell) -> list[Cell]:
     imported = {name for each in sights.values() for name in each.imported}
     binders = defaultdict(list)
     for cell in before:
-        others = {*changed(cell.statements)} - imported
+        others = {*altered(cell.statements)} - imported
         for name in sights[cell.line].binds | others:
             binders[name].append(cell)
     needed, todo = set(), [last]

@@ -25,7 +25,7 @@ from _config.runs.outputs import (
     FRAME,
     Tidy,
     check_figures,
-    one_a_stream,
+    merged_streams,
     shortened,
 )
 from _config.runs.scratch import scratch
@@ -73,7 +73,7 @@ async def run_chapter(
                 client.kc.stop_channels()
         tidy = Tidy(cells, src, folder / "work")
         outputs = [
-            [tidy.output(each) for each in one_a_stream(node.outputs)]
+            [tidy.output(each) for each in merged_streams(node.outputs)]
             for node in nodes
         ]
     check_figures(chapter, cells, outputs)

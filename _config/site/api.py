@@ -12,7 +12,7 @@ from _config.chapters.files import PACKAGE
 from _config.chapters.names import Function
 from _config.chapters.parse import Chapter
 from _config.library.modules import Export, Module, collect, is_overload
-from _config.site.entries import entry, prose
+from _config.site.entries import entry, markdown
 
 INDEX = """# The library
 
@@ -44,7 +44,9 @@ def pages(
                 users[home].append(chapter.name)
     modules, _ = collect(chapters)
     inside = tree(modules)
-    return {f"api/{m.name}.md": page(m, users) for m in modules.values()} | {
+    return {
+        f"api/{m.name}.md": module_page(m, users) for m in modules.values()
+    } | {
         f"api/{package or 'index'}.md": listing(package, inside, modules)
         for package in inside
     }
@@ -94,7 +96,7 @@ def offered(
     return [*about, ", ".join(names)] if names else about
 
 
-def page(module: Module, users: dict[str, list[str]]) -> str:
+def module_page(module: Module, users: dict[str, list[str]]) -> str:
     """The page of a module: its docstring and its names."""
     overloads = defaultdict(list)
     for cell in module.cells:
@@ -115,4 +117,4 @@ def page(module: Module, users: dict[str, list[str]]) -> str:
 def docstring(module: Module) -> str:
     """A module's docstring as Markdown; empty if there is none."""
     node = module.docstring
-    return prose(cleandoc(node.value.value)) if node else ""
+    return markdown(cleandoc(node.value.value)) if node else ""

@@ -15,7 +15,7 @@ from _config.library.classes import kept
 SKIPPED = {"answer", "solution", "reference"}
 
 
-def changes(chapter: Chapter) -> dict[int, list[tuple[str, str]]]:
+def rewritten(chapter: Chapter) -> dict[int, list[tuple[str, str]]]:
     """For each cell that rewrites functions, methods or classes: (name,
     difference)."""
     last: dict[str, list[str]] = {}
@@ -27,8 +27,8 @@ def changes(chapter: Chapter) -> dict[int, list[tuple[str, str]]]:
         for node in cell.statements:
             if not isinstance(node, Function | ast.ClassDef):
                 continue
-            parts = methods(chapter, node)
-            whole = {} if kept(node) else {node.name: lines(chapter, node)}
+            parts = method_lines(chapter, node)
+            whole = {} if kept(node) else {node.name: lines_of(chapter, node)}
             compared = parts if kept(node) or node.name in grown else whole
             for name, new in compared.items():
                 if (old := last.get(name, new)) != new:
@@ -39,17 +39,17 @@ def changes(chapter: Chapter) -> dict[int, list[tuple[str, str]]]:
     return found
 
 
-def methods(chapter: Chapter, node: ast.stmt) -> dict[str, list[str]]:
+def method_lines(chapter: Chapter, node: ast.stmt) -> dict[str, list[str]]:
     """The lines of each method of a class; a property has its setter's too."""
     found: dict[str, list[str]] = {}
     for each in node.body if isinstance(node, ast.ClassDef) else ():
         if isinstance(each, Function):
             name = f"{node.name}.{each.name}"
-            found[name] = found.get(name, []) + lines(chapter, each)
+            found[name] = found.get(name, []) + lines_of(chapter, each)
     return found
 
 
-def lines(chapter: Chapter, node: Function | ast.ClassDef) -> list[str]:
+def lines_of(chapter: Chapter, node: Function | ast.ClassDef) -> list[str]:
     """The lines of a definition, its decorators first."""
     first = min(each.lineno for each in [node, *node.decorator_list])
     text = "\n".join(chapter.lines[first - 1 : node.end_lineno])

@@ -14,14 +14,14 @@ from _config.chapters.names import Function
 from _config.library.modules import Export, is_overload
 
 # What a directive states of a method or a function.
-FLAGS = {
+STATED = {
     "abstractmethod": "abstractmethod",
     "classmethod": "classmethod",
     "final": "final",
     "staticmethod": "staticmethod",
 }
 # Code in backticks, or in a block that is indented.
-CODE = re.compile(
+VERBATIM = re.compile(
     r"(`+)(?!`)[\s\S]+?(?<!`)\1(?!`)|(?<=\n\n) {4}.*(?:\n+ {4}.*)*"
 )
 DOCTEST = re.compile(r"^( *)>>> .*(?:\n(?! *$).+)*", re.MULTILINE)
@@ -38,9 +38,9 @@ def entry(
     end = "{.gu-built}\n" + " ".join([built(export), *used(users)])
     if isinstance(node, ast.ClassDef):
         title = name + class_signature(node)
-        texts = [bases(node), prose(ast.get_docstring(node)), end]
+        texts = [bases(node), markdown(ast.get_docstring(node)), end]
         return directive(
-            "py:class", title, *texts, *methods(node, home), **options
+            "py:class", title, *texts, *class_entries(node, home), **options
         )
     if isinstance(node, Function):
         return function("py:function", [*overloads, node], end, **options)
@@ -67,13 +67,13 @@ def function(
     *overloads, node = nodes
     bound = kind == "py:method"
     names = decorators(node)
-    options |= {FLAGS[name]: "" for name in FLAGS if name in names}
+    options |= {STATED[name]: "" for name in STATED if name in names}
     if isinstance(node, ast.AsyncFunctionDef):
         options["async"] = ""
     bound = bound and "staticmethod" not in names
     titles = [each.name + signature(each, bound) for each in overloads or nodes]
     last = directive(
-        kind, titles.pop(), prose(ast.get_docstring(node)), end, **options
+        kind, titles.pop(), markdown(ast.get_docstring(node)), end, **options
     )
     # Of several signatures the last carries the text, and is found by its name.
     others = {"no-index": "", **options}
@@ -83,7 +83,7 @@ def function(
     )
 
 
-def methods(node: ast.ClassDef, home: str) -> Iterator[str]:
+def class_entries(node: ast.ClassDef, home: str) -> Iterator[str]:
     """The public methods and properties of a class, in the library's order."""
     found = [each for each in node.body if isinstance(each, Function)]
     named = sorted(
@@ -97,7 +97,7 @@ def methods(node: ast.ClassDef, home: str) -> Iterator[str]:
         if {"property", "cached_property"} & decorators(same[0]):
             if same[0].returns:
                 options["type"] = ast.unparse(same[0].returns)
-            texts = [prose(ast.get_docstring(same[0]))]
+            texts = [markdown(ast.get_docstring(same[0]))]
             if any("setter" in decorators(each) for each in same):
                 texts.append("It may be set.")
             yield directive("py:property", name, *texts, **options)
@@ -166,14 +166,14 @@ def used(users: list[str]) -> Iterator[str]:
         yield f"Used in {pages}."
 
 
-def prose(docstring: str | None) -> str:
+def markdown(docstring: str | None) -> str:
     """A docstring as Markdown that shows what it says: code stays code, a
     doctest becomes one, and any other sign is a sign."""
     text = DOCTEST.sub(fenced, docstring or "")
     text = re.sub(r":(?:\w+:)+(?=`)", "", text)  # roles of reStructuredText
     text = re.sub(r"::$", ":", text, flags=re.MULTILINE)
     pieces, end = [], 0
-    for code in CODE.finditer(text):
+    for code in VERBATIM.finditer(text):
         pieces += [escaped(text[end : code.start()]), code[0]]
         end = code.end()
     return "".join([*pieces, escaped(text[end:])])

@@ -14,29 +14,29 @@ then may the real one be used. What must be used before it is built is on
 *loan*, until the chapter that repays it. The build refuses any other use."""
 
 
-def page(ledger: Ledger, measured: dict, keys: dict[str, str]) -> str:
+def written(ledger: Ledger, measured: dict, keys: dict[str, str]) -> str:
     """The page in MyST; ``measured`` is what ``ratios.read`` returns, ``keys``
     what it would be measured for now."""
     sections = [
         INTRODUCTION,
         "## Earned",
         ratios.provenance(measured, keys),
-        table(
+        grid(
             ("torch", "earned in", "ours", "proved by", "time, ours / torch"),
             (earned(each, measured) for each in ledger.earned.values()),
         ),
         "## On loan",
-        table(
+        grid(
             ("torch", "taken in", "repaid in", "state"),
             (loan(each, ledger) for each in ledger.loans),
         ),
         "## Allowed from the start",
-        table(("what", "names"), allowed(ledger)),
+        grid(("what", "names"), allowed(ledger)),
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A markdown table, or a sentence where there is nothing to show."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     rule = f"| {' | '.join('---' for _ in head)} |"

@@ -14,7 +14,8 @@ from _config.chapters.files import PACKAGE, ChapterError
 from _config.chapters.parse import Cell, Chapter
 from _config.library.classes import kept
 from _config.library.modules import Export, bound
-from _config.site import changes, figures
+from _config.site import figures
+from _config.site.changes import rewritten
 from _config.site.entries import anchor
 from _config.site.links import Link
 from _config.site.markup import Fold
@@ -62,7 +63,7 @@ def decorate(
     library: dict[str, Export],
 ) -> None:
     """Add margin labels, changes, folds and the links of the code."""
-    rewritten = changes.changes(chapter)
+    changes = rewritten(chapter)
     for box in list(doctree.findall(is_code_cell)):
         index = box["cell_index"]
         cell = chapter.cells[index]
@@ -74,7 +75,7 @@ def decorate(
         around = [folded(cell, box)]
         if "export" in cell.tags:
             around.insert(0, label(chapter, cell, box, library))
-        around += [changed(*change) for change in rewritten.get(index, ())]
+        around += [change_fold(*change) for change in changes.get(index, ())]
         at = box.parent.index(box)
         box.parent[at : at + 1] = around
 
@@ -157,7 +158,7 @@ def folded(cell: Cell, box: nodes.Element) -> nodes.Element:
     return box
 
 
-def changed(name: str, difference: str) -> Fold:
+def change_fold(name: str, difference: str) -> Fold:
     """The folded difference from the last version of a definition."""
     code = nodes.literal_block(difference, difference, language="diff")
     return Fold(

@@ -27,7 +27,7 @@ from sphinx_autobuild.filter import IgnoreFilter
 import _config.site.sphinx_ext  # noqa: F401  a rebuild is a fork: import once
 from _config.chapters.files import ROOT, ChapterError
 from _config.site.book import open_book
-from _config.site.build import renew, run, sphinx
+from _config.site.steps import execute_stale, renew, sphinx
 
 THEME = ROOT / "_config/site/theme"
 
@@ -39,7 +39,9 @@ def rebuild(root: Path, only: str, changed_paths: Sequence[Path]) -> None:
         book = open_book(root, root / "book")
         renew(book)
         paths = book.paths.items()
-        run(book, [name for name, path in paths if path in changed_paths])
+        execute_stale(
+            book, [name for name, path in paths if path in changed_paths]
+        )
     except (ExceptionGroup, ChapterError, ValueError) as error:
         # The page still shows what was saved.
         refused = "\n".join(map(str, getattr(error, "exceptions", [error])))

@@ -7,7 +7,7 @@ from time import process_time
 import pytest
 
 from _config.chapters.parse import parse
-from _config.runs.outputs import Tidy, one_a_stream
+from _config.runs.outputs import Tidy, merged_streams
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def test_outputs_do_not_name_the_machine(tidy, tmp_path):
 
 def test_a_stream_ends_as_a_terminal_shows_it(tidy):
     outputs = [stream("1\r"), stream("e", "stderr"), stream("2\r\n3\r3\n4\r")]
-    assert one_a_stream(outputs) == [
+    assert merged_streams(outputs) == [
         stream("1\r2\r\n3\r3\n4\r"),
         stream("e", "stderr"),
     ]
-    assert tidy.output(one_a_stream(outputs)[0])["text"] == "2\r\n3\n4\r"
-    assert one_a_stream(outputs[1:]) == [outputs[2], outputs[1]]
+    assert tidy.output(merged_streams(outputs)[0])["text"] == "2\r\n3\n4\r"
+    assert merged_streams(outputs[1:]) == [outputs[2], outputs[1]]
 
 
 @pytest.mark.parametrize(

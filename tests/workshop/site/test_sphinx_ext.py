@@ -11,7 +11,7 @@ from sphinx.cmd.build import build_main
 
 from _config.chapters.files import ROOT
 from _config.library.modules import exports
-from _config.site import api, changes, figures, links, markup, receipts
+from _config.site import api, changes, entries, figures, links, markup, receipts
 from _config.site.page import text_line
 from tests.workshop.site.small_book import (
     FIRST,
@@ -227,7 +227,7 @@ def test_links_are_names_of_the_library_and_nothing_else():
     first, second = chapter(FIRST), chapter(SECOND, "2_two/1_second")
     library = exports([first, second])
 
-    found = links.links(second, library)
+    found = links.find_links(second, library)
 
     names = [
         (each.name, second.cells[each.cell].source[each.start : each.end])
@@ -239,7 +239,7 @@ def test_links_are_names_of_the_library_and_nothing_else():
     )
     assert names == [matmul, matmul, affine, matmul]
     assert (
-        links.links(first, library) == []
+        links.find_links(first, library) == []
     )  # twice's parameter is not the function
 
 
@@ -256,7 +256,7 @@ def test_links_are_names_of_the_library_and_nothing_else():
 )
 def test_links_follow_modules(statement: str, linked: str):
     user = chapter(f"# %%\n{statement}\n", "3_three/1_third")
-    (found,) = links.links(user, exports([chapter(FIRST)]))
+    (found,) = links.find_links(user, exports([chapter(FIRST)]))
     assert user.cells[0].source[found.start : found.end] == linked
 
 
@@ -271,7 +271,7 @@ def test_weave_wraps_whole_tokens_and_counts_entities_as_characters():
 
 
 def test_changes_show_the_rewritten_definition_only():
-    ((index, [(name, difference)]),) = changes.changes(chapter(FIRST)).items()
+    ((index, [(name, difference)]),) = changes.rewritten(chapter(FIRST)).items()
     assert (index, name) == (3, "matmul")
     marks = [line[0] for line in difference.split("\n")]
     assert marks.count("-") == 2 and marks.count("+") == 3
@@ -329,7 +329,7 @@ class Module:
 
 
 def test_changes_of_a_class_that_grows_are_its_methods():
-    found = changes.changes(chapter(GROWN))
+    found = changes.rewritten(chapter(GROWN))
     names = {i: [name for name, _ in each] for i, each in found.items()}
     assert names == {
         3: ["Module.forward"],
@@ -612,7 +612,7 @@ def test_the_library_is_listed_by_package_with_its_public_paths(built: Path):
 
 
 def test_api_escapes_a_star_outside_code():
-    assert api.prose("(n, h*d), `h*d`") == r"(n, h\*d), `h*d`"
+    assert entries.markdown("(n, h*d), `h*d`") == r"(n, h\*d), `h*d`"
 
 
 def test_text_line_is_where_the_prose_begins():

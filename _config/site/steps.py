@@ -19,7 +19,7 @@ from _config.runs import execution, ratios, records
 from _config.site.book import Book, open_book
 
 
-def build(only: str = "", root: Path = ROOT) -> int:
+def build_book(only: str = "", root: Path = ROOT) -> int:
     """All steps, for the book or for one chapter; 0 if all is well."""
     try:
         book = open_book(root, root / "book")
@@ -35,13 +35,13 @@ def build(only: str = "", root: Path = ROOT) -> int:
         print(*errors, sep="\n", file=sys.stderr)
         return 1
     names = [name for name, path in book.paths.items() if path in paths]
-    if failed := run(book, names):
+    if failed := execute_stale(book, names):
         return failed
     if only:
         options = ["-D", f"groundup_only={names[0]}"]
     else:
         options = ["-W", "-j", "2"]
-        measure(book)
+        time_stale(book)
     book.save()
     return sphinx(root, *options)
 
@@ -64,7 +64,7 @@ def judge(book: Book) -> Sequence[ChapterError]:
     return book.ledger.errors if due else []
 
 
-def run(book: Book, names: Iterable[str]) -> int:
+def execute_stale(book: Book, names: Iterable[str]) -> int:
     """Execute what has not run as it is now; repeat the others' warnings."""
     stale = []
     for name in names:
@@ -86,7 +86,7 @@ def run(book: Book, names: Iterable[str]) -> int:
     return 0
 
 
-def measure(book: Book) -> None:
+def time_stale(book: Book) -> None:
     """Time what has changed, so that the ledger's page has its ratios."""
     folder = book.tests / "benchmarks"
     if folder.exists() and book.due("benchmarks", book.measured):
@@ -134,4 +134,4 @@ def main() -> int:
     help = "holds book, src and tests"
     parser.add_argument("--root", type=Path, default=ROOT, help=help)
     options = parser.parse_args()
-    return build(options.chapter, options.root.resolve())
+    return build_book(options.chapter, options.root.resolve())

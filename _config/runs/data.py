@@ -83,7 +83,7 @@ def ensure(name: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             print(f"{name}: {line}", file=sys.stderr)
             subprocess.run(line, shell=True, cwd=folder, timeout=300)
-            for data in contents(Path(folder)):
+            for data in unpacked(Path(folder)):
                 if file := files.get(hashlib.sha256(data).hexdigest()):
                     write(cache_folder() / name / file, data)
         if not missing(here):
@@ -103,7 +103,7 @@ def reachable(mirror: str) -> bool:
     return True
 
 
-def contents(folder: Path) -> Iterator[bytes]:
+def unpacked(folder: Path) -> Iterator[bytes]:
     """The bytes of each file in a folder, those of a .gz decompressed."""
     for path in folder.rglob("*"):
         if path.is_file():

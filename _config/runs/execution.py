@@ -22,7 +22,7 @@ from _config.chapters.files import (
 from _config.chapters.parse import Chapter, read_chapter
 from _config.runs import data, records, scratch, store
 from _config.runs.digests import notes
-from _config.runs.reach import check_imports
+from _config.runs.reach import refuse_hidden_imports
 from _config.runs.reports import Progress, warnings
 
 
@@ -54,8 +54,8 @@ def sort_out(
     for path in paths:
         try:
             chapter = read_chapter(path, book)
-            records.record_cells(chapter)
-            check_imports(chapter, src)
+            records.status(chapter, src)
+            refuse_hidden_imports(chapter, src)
             entry = store.load(chapter, src, folder)
         except ChapterError as error:
             failures.append(error)
@@ -100,7 +100,7 @@ async def run_all(
     limit: float | None,
 ) -> list[ChapterError]:
     """Run chapters, ``jobs`` at a time, and store each as it ends."""
-    from _config.runs.run import CELL_LIMIT, run  # costs a second
+    from _config.runs.run import CELL_LIMIT, run_chapter  # costs a second
 
     loop, gate = asyncio.get_running_loop(), asyncio.Semaphore(jobs)
     cancel = asyncio.current_task().cancel
@@ -113,7 +113,7 @@ async def run_all(
             start, doing = time.monotonic(), "run"
             progress.update(chapter, 0)
             try:
-                entry = await run(
+                entry = await run_chapter(
                     chapter,
                     src,
                     jobs,
@@ -156,12 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     args.chapters, *places, args.jobs, args.limit
                 )
                 return bool(failures)
-    except LookupError as error:
+    except (ChapterError, LookupError) as error:
         print(error, file=sys.stderr)
-        return 2
-    except ChapterError as error:
-        print(error, file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, LookupError) else 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("interrupted: what had ended is stored", file=sys.stderr)
         return 130

@@ -10,8 +10,9 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
 from _config.runs.scratch import marked
-from _config.runs.store import KERNEL, SETTINGS
+from _config.runs.store import KERNEL, KERNEL_SETTINGS
 
+FLOODED = 77  # the exit status of a kernel that stops a flood of output
 NOWHERE = "http://127.0.0.1:9"  # a chapter may not use the network
 WRITABLE = (  # beside a chapter's own folder: devices and caches
     "/dev",
@@ -49,6 +50,7 @@ def environment(src: Path, folder: Path, jobs: int) -> dict[str, str]:
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "MATPLOTLIBRC": str(KERNEL / "matplotlibrc"),
         "COLUMNS": "80",
+        "CHAPTER_FLOODED": str(FLOODED),
         "CHAPTER_MAY_WRITE": os.pathsep.join([str(folder), *writable]),
     }
 
@@ -70,7 +72,7 @@ async def kernel(
             await manager.start_kernel(
                 cwd=str(folder / "work"),
                 env=environment(src, folder, jobs),
-                extra_arguments=[f"--config={SETTINGS[1]}"],
+                extra_arguments=[f"--config={KERNEL_SETTINGS[1]}"],
                 stdout=DEVNULL,
                 stderr=log,
             )

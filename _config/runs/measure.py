@@ -22,7 +22,7 @@ from _config.runs.records import (
 )
 
 
-def measure(
+def measure_record(
     chapter: Chapter, cell: Cell, seeds: int | None = None, src: Path = SRC
 ) -> Record:
     """Run a record's function for seeds 0, 1, … and keep what it returns."""
@@ -105,7 +105,7 @@ def main() -> int:
             wanted = f"record {args.name!r}" if args.name else "record"
             raise ChapterError(chapter.path, 1, f"the chapter has no {wanted}")
         for cell in found:
-            done = measure(chapter, cell, args.seeds, args.src)
+            done = measure_record(chapter, cell, args.seeds, args.src)
             print(f"wrote {shown(done.path)}")
     except (ChapterError, LookupError) as error:
         print(error, file=sys.stderr)

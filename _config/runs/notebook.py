@@ -7,7 +7,7 @@ import nbformat
 
 from _config.chapters.files import SRC, ChapterError
 from _config.chapters.parse import Cell, Chapter
-from _config.runs.records import Record, quote, status, table
+from _config.runs.records import Record, quote, record_table, status
 from _config.runs.store import KERNEL, Entry, executed
 
 METADATA = {
@@ -51,7 +51,7 @@ def notebook(
             results = next(outputs, ())
             new.outputs = [nbformat.from_dict(one) for one in results]
         if entry and (kept := records.get(cell.metadata.get("record"))):
-            data = {"text/markdown": table(kept)}
+            data = {"text/markdown": record_table(kept)}
             new.outputs.append(
                 nbformat.v4.new_output("display_data", data=data)
             )

@@ -4,7 +4,9 @@ Every pattern is linear here: a line of output may have a million letters.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from ipykernel.compiler import get_file_name
@@ -18,8 +20,8 @@ WORD = re.compile(r"[^\s\"'(\x1b]+")
 CELL = re.compile(r"\A.*/ipykernel_\d+/(\d+)\.py")
 MODULE = re.compile(r"\bsrc/([\w/.]+\.py)\b")
 INSTALLED = re.compile(r"\A([^~/]*)[~/].*/(?:site-packages|lib/python3\.\d+)/")
-FOREIGN = re.compile(r"\s*File (?:[/~]|src/|<frozen)")
-FRAMES = 8  # of a traceback that are shown
+ELSEWHERE = re.compile(r"\s*File (?:[/~]|src/|<frozen)")
+PLACES = ("Cell ", "File ")  # what a frame starts with
 
 
 class Tidy:
@@ -76,17 +78,24 @@ class Tidy:
         Frames in the library and in packages are left out: their lines are
         of other texts, which change while this chapter stays as it is.
         """
-        plain = [self.own(ANSI.sub("", one)) for one in parts]
-        own = [i for i, text in enumerate(plain) if not FOREIGN.match(text)]
-        frames = [i for i in own if FRAME.match(plain[i])]
-        left_out = frames[FRAMES // 2 : -FRAMES // 2]
-        for i in own:
-            if i not in left_out:
-                cells = FRAME.findall(plain[i])
-                self.places.update(str(int(cell) - 1) for cell, _ in cells)
-                yield self.text(parts[i])
-            elif i == left_out[0]:
-                yield f"… {len(left_out)} more …\n"
+        plain = {one: self.own(ANSI.sub("", one)) for one in parts}
+        own = [one for one in parts if not ELSEWHERE.match(plain[one])]
+        for one in shortened(own, most=8):
+            cells = FRAME.findall(plain.get(one, ""))
+            self.places.update(str(int(cell) - 1) for cell, _ in cells)
+            yield self.text(one)
+
+
+def shortened(parts: Sequence[str], most: int) -> list[str]:
+    """A traceback without the middle of many frames, as of a recursion."""
+    starts = [ANSI.sub("", one).lstrip()[:5] for one in parts]
+    frames = [i for i, start in enumerate(starts) if start in PLACES]
+    left_out = frames[most // 2 : -most // 2]
+    note = f"… {len(left_out)} more …\n"
+    kept = [*parts]
+    for i in reversed(left_out):
+        kept[i : i + 1] = [note] * (i == left_out[0])
+    return kept
 
 
 def settled(line: str) -> str:
@@ -97,25 +106,21 @@ def settled(line: str) -> str:
 
 def merged_streams(outputs: Iterable[dict]) -> list[dict]:
     """A cell's outputs with one of each stream, what it printed first."""
-    found, pieces = [], {}
+    found, pieces = [], defaultdict(list)
     for output in outputs:
-        if output["output_type"] != "stream":
-            found.append(output)
-        elif output["name"] in pieces:
-            pieces[output["name"]].append(output["text"])
-        else:
-            pieces[output["name"]] = [output["text"]]
-            found.append(output)
+        name = output.get("name")  # streams alone have one
+        if name not in pieces:
+            found.append(dict(output))
+        if name:
+            pieces[name].append(output["text"])
+    for output in found:
+        if "name" in output:
+            output["text"] = "".join(pieces[output["name"]])
     names = [output.get("name") for output in found]
-    if (pair := names.index("stderr") if "stderr" in names else -1) >= 0:
-        if names[pair + 1 :][:1] == ["stdout"]:
-            found[pair : pair + 2] = found[pair + 1], found[pair]
-    return [
-        dict(each, text="".join(pieces[each["name"]]))
-        if each["output_type"] == "stream"
-        else each
-        for each in found
-    ]
+    for i, pair in enumerate(pairwise(names)):
+        if pair == ("stderr", "stdout"):
+            found[i : i + 2] = found[i + 1], found[i]
+    return found
 
 
 def check_figures(

@@ -27,7 +27,7 @@ def code_key(chapter: Chapter, cells: Sequence[Cell], src: Path) -> list:
     return [own[by], {name: seen[name][by] for name in sorted(seen)}]
 
 
-def check_imports(chapter: Chapter, src: Path) -> None:
+def refuse_hidden_imports(chapter: Chapter, src: Path) -> None:
     """Refuse imports that cannot be followed: of a name that is computed."""
     own = study_cells(chapter, chapter.code, src)
     for number, line, name in own["hidden"]:

@@ -128,7 +128,7 @@ def quote(record: Record, value: str, form: str, spread: str = "") -> str:
     return text + (" (stale)" if record.status == STALE else "")
 
 
-def table(record: Record) -> str:
+def record_table(record: Record) -> str:
     """A record as Markdown: its values and where they come from."""
     stem = record.path.name.removesuffix(f".{record.name}.json")
     chapter = f"{record.path.parent.name}/{stem}"

@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from _config.chapters.files import ChapterError, shown
 from _config.chapters.parse import Cell, Chapter
 from _config.runs import store
-from _config.runs.kernels import kernel
+from _config.runs.kernels import FLOODED, kernel
 from _config.runs.machine import versions
 from _config.runs.outputs import (
     ANSI,
@@ -26,16 +26,16 @@ from _config.runs.outputs import (
     Tidy,
     check_figures,
     merged_streams,
+    shortened,
 )
 from _config.runs.scratch import scratch
 
 CELL_LIMIT, CHAPTER_LIMIT = 60, 600  # seconds
-FLOODED = 77  # the exit status of a kernel that stops a flood
 QUIET = logging.getLogger("book.nbclient")  # it logs what is reported here
 QUIET.setLevel(logging.CRITICAL + 1)
 
 
-async def run(
+async def run_chapter(
     chapter: Chapter,
     src: Path,
     jobs: int = 1,
@@ -77,7 +77,9 @@ async def run(
             for node in nodes
         ]
     check_figures(chapter, cells, outputs)
-    quotes = {each: store.asks_back(each, chapter, src) for each in tidy.places}
+    quotes = {
+        each: store.text_digest(each, chapter, src) for each in tidy.places
+    }
     if store.key(chapter, src) != key:
         message = "the library changed while this chapter ran: run it again"
         raise ChapterError(chapter.path, 1, message)
@@ -164,6 +166,7 @@ def traced(
         lines.append(first + int(frame[2]) - 1)
         return f"{shown(chapter.path)}:{lines[-1]}"
 
-    text = FRAME.sub(place, ANSI.sub("", "\n".join(traceback)))
+    text = "\n".join(shortened(traceback, most=40))
+    text = FRAME.sub(place, ANSI.sub("", text))
     at = lines[0] if lines else cell.line
     return ChapterError(chapter.path, at, f"{message}\n{text}".rstrip())

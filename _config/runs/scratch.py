@@ -93,7 +93,8 @@ def end_processes(folder: Path) -> None:
             if process.status() != psutil.STATUS_ZOMBIE:
                 mark = process.environ().get(MARK)
                 here = Path(process.cwd()).is_relative_to(folder)
-                return here or mark == str(folder)
+                looking = process.terminal()  # somebody's shell
+                return mark == str(folder) or (here and not looking)
         return False
 
     for _ in range(10):  # they may start others meanwhile

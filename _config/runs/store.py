@@ -26,8 +26,8 @@ from _config.runs.reach import code_key
 logger = logging.getLogger(__name__)
 STORE = ROOT / "_build" / "store"
 KERNEL = Path(__file__).with_name("kernel")
-SETTINGS = (KERNEL / "matplotlibrc", KERNEL / "ipython_kernel_config.py")
-CODE = re.compile(r"^[ \t]*[^\s#]", re.MULTILINE)
+KERNEL_SETTINGS = (KERNEL / "matplotlibrc", KERNEL / "ipython_kernel_config.py")
+STATEMENT = re.compile(r"^[ \t]*[^\s#]", re.MULTILINE)
 KEEP = 5  # entries a chapter, so that going back to a version runs nothing
 
 
@@ -38,12 +38,12 @@ class Entry:
     key: str
     outputs: list[list[dict]]  # of each executed cell, in nbformat's form
     receipt: dict  # seconds, seconds of each cell, versions, platform, date
-    quotes: dict[str, str] = field(default_factory=dict)  # see ``quoted``
+    quotes: dict[str, str] = field(default_factory=dict)  # see ``text_digest``
 
 
 def executed(chapter: Chapter) -> list[Cell]:
     """The code cells that hold more than comments."""
-    return [cell for cell in chapter.code if CODE.search(cell.source)]
+    return [cell for cell in chapter.code if STATEMENT.search(cell.source)]
 
 
 def key(chapter: Chapter, src: Path = SRC) -> str:
@@ -53,13 +53,13 @@ def key(chapter: Chapter, src: Path = SRC) -> str:
         code_key(chapter, cells, src),
         ["raises-exception" in cell.tags for cell in cells],
         [bool(cell.metadata.get("alt")) for cell in cells],
-        [path.read_text() for path in SETTINGS],
+        [path.read_text() for path in KERNEL_SETTINGS],
         versions(),
     ]
     return digest(json.dumps(parts, sort_keys=True))[:32]
 
 
-def asks_back(place: str, chapter: Chapter, src: Path) -> str:
+def text_digest(place: str, chapter: Chapter, src: Path) -> str:
     """The digest of a text as it is now: an executed cell's, or a module's."""
     with suppress(OSError, IndexError):
         if place.isdecimal():
@@ -76,7 +76,7 @@ def load(
     path = store / f"{wanted}.json"
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored["checksum"] != checksum(stored["entry"]):
+        if stored["checksum"] != entry_digest(stored["entry"]):
             raise ValueError("its checksum differs")
         entry = Entry(**stored["entry"])
         if entry.key != wanted:
@@ -90,14 +90,16 @@ def load(
     with suppress(OSError):
         os.utime(path)  # entries in use are kept
     quotes = entry.quotes.items()
-    fits = all(asks_back(place, chapter, src) == text for place, text in quotes)
+    fits = all(
+        text_digest(place, chapter, src) == text for place, text in quotes
+    )
     return entry if fits else None
 
 
 def save(entry: Entry, store: Path = STORE) -> None:
     """Write an entry, whole or not at all."""
     body = asdict(entry)
-    text = json.dumps({"checksum": checksum(body), "entry": body}, indent=1)
+    text = json.dumps({"checksum": entry_digest(body), "entry": body}, indent=1)
     path = store / f"{entry.key}.json"
     if path.is_dir():
         shutil.rmtree(path)
@@ -115,6 +117,6 @@ def prune(store: Path, chapters: int) -> None:
                 path.unlink()
 
 
-def checksum(body: dict) -> str:
+def entry_digest(body: dict) -> str:
     """The checksum of an entry's content, whatever its layout in the file."""
     return digest(json.dumps(body, sort_keys=True))

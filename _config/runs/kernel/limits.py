@@ -15,10 +15,9 @@ from contextlib import suppress
 
 from ipykernel.iostream import IOPubThread
 
-FLOODED = 77  # the exit status; the flood itself is not sent
 LIMIT = 1_000_000  # bytes a cell may put out
 MAY_WRITE = os.environ["CHAPTER_MAY_WRITE"].split(os.pathsep)
-KERNEL = os.getpid()
+PROCESS = os.getpid()
 
 
 def cap(send=IOPubThread.send_multipart) -> None:
@@ -26,12 +25,12 @@ def cap(send=IOPubThread.send_multipart) -> None:
     sent = Counter()
 
     def counted(thread: IOPubThread, parts: list, *args, **options) -> None:
-        if os.getpid() == KERNEL:  # a fork sends its output through here
+        if os.getpid() == PROCESS:  # a fork sends its output through here
             at = parts.index(b"<IDS|MSG>")
             cell = json.loads(bytes(parts[at + 3])).get("msg_id")
             sent[cell] += sum(map(len, parts[at + 5 :]))
             if sent[cell] > LIMIT:
-                os._exit(FLOODED)
+                os._exit(int(os.environ["CHAPTER_FLOODED"]))
         send(thread, parts, *args, **options)
 
     IOPubThread.send_multipart = counted

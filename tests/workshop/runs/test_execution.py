@@ -158,3 +158,12 @@ def test_a_book_that_cannot_be_put_in_order_is_refused_with_a_line(book):
     )
     assert done.returncode == 1
     assert "1_two.py:1: number 1.1 is taken" in done.stderr
+
+
+def test_a_damaged_record_is_a_failure_of_its_chapter_alone(pair):
+    code = "def fast(seed): ..."
+    pair.chapter("1_a/1_x", f'# %% tags=["record"] record="fast"\n{code}')
+    (pair.book / "1_a/1_x.fast.json").write_text("{")
+    (error,) = pair.run()
+    assert "1_x.fast.json:1: not a record" in error
+    assert pair.load("1_a/2_y")

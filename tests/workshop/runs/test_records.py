@@ -268,7 +268,7 @@ def test_what_is_not_a_record_is_refused(write, old, new, message):
     chapter = write(old, new)
     (cell,) = records.record_cells(chapter)
     with pytest.raises(ChapterError, match=message):
-        measure.measure(chapter, cell, 2, write.src)
+        measure.measure_record(chapter, cell, 2, write.src)
     assert not [*chapter.path.parent.glob("*.json")]
 
 

@@ -144,3 +144,15 @@ def test_a_run_that_fails_leaves_nothing(tmp_path, monkeypatch, number):
         raise ZeroDivisionError
     assert not [*tmp_path.iterdir()]
     assert not any(psutil.pid_exists(child.pid) for child in children)
+
+
+def test_a_shell_in_which_somebody_looks_around_lives_on(tmp_path, monkeypatch):
+    looking = subprocess.Popen(["sleep", "50"], cwd=tmp_path)
+    terminal = "/dev/pts/1"
+    monkeypatch.setattr(psutil.Process, "terminal", lambda _: terminal)
+    scratch.end_processes(tmp_path)
+    assert looking.poll() is None
+    monkeypatch.undo()
+    monkeypatch.setattr(psutil.Process, "terminal", lambda _: None)
+    scratch.end_processes(tmp_path)
+    assert not psutil.pid_exists(looking.pid)

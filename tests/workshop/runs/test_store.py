@@ -11,7 +11,7 @@ import pytest
 from _config.chapters.files import ROOT, ChapterError
 from _config.runs import store
 from _config.runs.execution import main
-from _config.runs.reach import check_imports
+from _config.runs.reach import refuse_hidden_imports
 from tests.workshop.runs.books import Book
 
 
@@ -155,7 +155,7 @@ def test_an_import_that_cannot_be_followed_is_refused_with_its_line(book, code):
     book.chapter("1_a/1_x", "x = 1", f"# a comment\n\n{code}")
     for _ in range(2):  # as found, and as noted
         with pytest.raises(ChapterError, match=r"1_x\.py:12: what \w+ imports"):
-            check_imports(book.read("1_a/1_x"), book.src)
+            refuse_hidden_imports(book.read("1_a/1_x"), book.src)
     assert len(book.sorted()[2]) == 1
 
 
@@ -246,7 +246,9 @@ def test_an_output_that_quotes_lines_holds_for_their_text_alone(book):
     book.chapter("1_a/1_x", "from lib.one import one", "one()", "one() + 1")
     chapter = book.read("1_a/1_x")
     places = {"1": "", "lib/one.py": ""}
-    quotes = {each: store.asks_back(each, chapter, book.src) for each in places}
+    quotes = {
+        each: store.text_digest(each, chapter, book.src) for each in places
+    }
     book.pretend_to_run(**quotes)
     assert book.stale() == []
     book.edit("1_a/1_x", "one() + 1", "one() + 1  # two")
@@ -271,7 +273,7 @@ def test_a_kernel_setting_and_a_version_run_everything(chain, monkeypatch):
     monkeypatch.setattr(store, "versions", lambda: newer)
     assert len(chain.stale()) == 3
     monkeypatch.undo()
-    monkeypatch.setattr(store, "SETTINGS", (chain.src / "lib/one.py",))
+    monkeypatch.setattr(store, "KERNEL_SETTINGS", (chain.src / "lib/one.py",))
     assert len(chain.stale()) == 3
 
 

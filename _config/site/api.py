@@ -6,6 +6,7 @@ imported, and a class has the members of all its cells.
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 from inspect import cleandoc
 
 from _config.chapters.files import PACKAGE
@@ -62,6 +63,8 @@ def tree(modules: dict[str, Module]) -> dict[str, list[str]]:
             held = inside.setdefault(outer, [])
             if inner not in held:
                 held.append(inner)
+    for held in inside.values():
+        held.sort(key=lambda name: name not in inside)  # packages first
     return inside
 
 
@@ -69,21 +72,31 @@ def listing(
     package: str, inside: dict[str, list[str]], modules: dict[str, Module]
 ) -> str:
     """The page of a package, or of them all: what it offers, and its tree."""
-    path = f"{PACKAGE}.{package}".rstrip(".")
+    path = f"{PACKAGE}.{package}"
     parts = (
         [f"# {path}", f":::{{py:module}} {path}\n:::"] if package else [INDEX]
     )
-    parts += offered(package, inside, modules)
+    parts += offered(package, modules)
+    for inner in outlined(package, inside, modules):
+        parts.append(f"## {{doc}}`{PACKAGE}.{inner} <{inner}>`")
+        parts += offered(inner, modules)
+    contents = "\n".join(inside[package])
+    return "\n\n".join([*parts, CONTENTS.format(contents)])
+
+
+def outlined(
+    package: str, inside: dict[str, list[str]], modules: dict[str, Module]
+) -> Iterator[str]:
+    """The packages in a package, and the modules that users name."""
     for inner in inside[package]:
-        if inner in inside or not package or modules[inner].namespace:
-            parts.append(f"## {{doc}}`{PACKAGE}.{inner} <{inner}>`")
-            parts += offered(inner, inside, modules)
-    return "\n\n".join([*parts, CONTENTS.format("\n".join(inside[package]))])
+        if inner in inside:
+            yield inner
+            yield from outlined(inner, inside, modules)
+        elif not package or modules[inner].namespace:
+            yield inner
 
 
-def offered(
-    name: str, inside: dict[str, list[str]], modules: dict[str, Module]
-) -> list[str]:
+def offered(name: str, modules: dict[str, Module]) -> list[str]:
     """The public names of a package or module, as links in one paragraph."""
     path = f"{PACKAGE}.{name}"
     names = [

@@ -175,9 +175,13 @@ def number(docname: str, doctree: nodes.document, starred: bool) -> None:
     if title and all(each.isdigit() for each in numbers):
         before = [nodes.inline("", ".".join(numbers), classes=["gu-number"])]
         if starred:
-            said = nodes.inline("", "starred:", classes=["visually-hidden"])
             star = nodes.inline("", "★", classes=["gu-star"])
-            before += [nodes.Text(" "), star, nodes.Text(" "), said]
+            said = '<span class="visually-hidden"> starred:</span>'
+            before += [
+                nodes.Text(" "),
+                star,
+                nodes.raw("", said, format="html"),
+            ]
         title[:0] = [*before, nodes.Text(" ")]
 
 

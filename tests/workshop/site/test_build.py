@@ -40,7 +40,7 @@ def count_parsed(root: Path) -> int:
 
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Built]:
-    root = write_book(tmp_path_factory.mktemp("whole"))
+    root = write_book(tmp_path_factory.mktemp("a whole book"))
     edit(root / FIRST, "a @ b", "a * b")  # which need not be earned
     (root / "_build/bench.json").write_text(json.dumps(MEASURED))
     fork(root, extract, root)

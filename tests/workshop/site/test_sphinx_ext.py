@@ -382,7 +382,7 @@ def test_a_starred_chapter_says_so_wherever_it_is_listed(built: Path):
 
     soup = page(built, "1_one/2_module")
     assert soup.h1.get_text() == "1.2 ★ starred: Module, finished#"
-    assert soup.h1.select_one(".visually-hidden").get_text() == "starred:"
+    assert soup.h1.select_one(".visually-hidden").get_text() == " starred:"
     banner = soup.select_one(".gu-starred")
     assert banner.get_text().strip() == (
         "★ Finishes what 1.1 Products began; you may go on without it."

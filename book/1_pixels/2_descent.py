@@ -415,10 +415,9 @@ time.
 
 # %%
 def by_trying(loss: Callable, params: Tensor, h: float = 1e-4) -> Tensor:
-    axes = torch.eye(len(params), dtype=params.dtype)
-    return torch.stack(
-        [finite_difference(lambda s: loss(params + s * a), 0, h) for a in axes]
-    )
+    steps = h * torch.eye(len(params), dtype=params.dtype)
+    rises = [loss(params + step) - loss(params - step) for step in steps]
+    return torch.stack(rises) / (2 * h)
 
 
 assert_close(gradient(loss_at, first), by_trying(loss_at, first))

@@ -2,7 +2,8 @@
 
 All sessions share one environment, `.venv`, since torch alone takes a gigabyte.
 It is made by pip from pyproject.toml and `_config/constraints.txt`, and made
-up to date when one of the two changes.
+up to date when one of the two changes, or where the folder stands; a new one
+is made when its interpreter is gone.
 """
 
 import hashlib
@@ -23,11 +24,12 @@ REQUIREMENTS = [ROOT / "pyproject.toml", ROOT / "_config" / "constraints.txt"]
 
 def run(session: nox.Session, *command: str) -> None:
     """Run `python COMMAND` in the shared environment, made if need be."""
-    wanted = hashlib.sha256()
+    wanted = hashlib.sha256(str(ROOT).encode())
     for path in REQUIREMENTS:
         wanted.update(path.read_bytes())
     stamp = VENV / "installed"
-    if not stamp.exists() or stamp.read_text() != wanted.hexdigest():
+    known = stamp.exists() and stamp.read_text() == wanted.hexdigest()
+    if not (known and PYTHON.exists()):
         install(session)
         stamp.write_text(wanted.hexdigest())
     session.run(PYTHON, *command, external=True)
@@ -38,7 +40,8 @@ def install(session: nox.Session) -> None:
     groups = nox.project.dependency_groups(
         project, *project["dependency-groups"]
     )
-    session.run(sys.executable, "-m", "venv", VENV, external=True)
+    clear = [] if PYTHON.exists() else ["--clear"]
+    session.run(sys.executable, "-m", "venv", *clear, VENV, external=True)
     pip = [PYTHON, "-m", "pip", "install", "--quiet"]
     session.run(*pip, "-c", REQUIREMENTS[1], "-e", ".", *groups, external=True)
 
@@ -49,21 +52,9 @@ def build(session: nox.Session) -> None:
 
     `nox -s build -- 2_backward/1_matmul` does it for one chapter.
     """
-    if len(session.posargs) > 1:
-        session.error("name one chapter, or none to build the book")
-    paths = [arg.removeprefix("book/") for arg in session.posargs]
-    names = [path.removesuffix(".py") for path in paths]
-    run(session, "-m", "_config.extract")
-    run(session, "-m", "_config.ledger")
-    run(session, "-m", "_config.execute", *names)
-    if names:
-        only = ["-D", f"groundup_only={names[0]}"]
-    else:
-        run(session, "-m", "_config.bench", "--stale")
-        only = ["-W", "--keep-going", "-j", "2"]
-    sphinx = ["-m", "sphinx", "-q", *only, "-c", "."]
-    run(session, *sphinx, "book", "_build/html")
-    page = ROOT / "_build/html" / f"{[*names, 'index'][0]}.html"
+    run(session, "-m", "_config.build", *session.posargs)
+    name = (session.posargs or ["index"])[0].removeprefix("book/")
+    page = ROOT / f"_build/html/{name.removesuffix('.py')}.html"
     session.log(f"read it: {page.as_uri()}")
 
 
@@ -72,12 +63,10 @@ def test(session: nox.Session) -> None:
     """Test the library, the workshop and the claims of the chapters."""
     if session.posargs:
         return run(session, "-m", "pytest", *session.posargs)
-    # apart, since Sphinx and IPython keep state in the process that ran them
-    site, workshop = "tests/workshop/site/test_sphinx_ext.py", "tests/workshop"
-    browser = "--ignore=tests/site/test_browser.py"  # `nox -s site`
-    run(session, "-m", "pytest", "-q", "tests", f"--ignore={workshop}")
-    run(session, "-m", "pytest", "-q", workshop, f"--ignore={site}", browser)
-    run(session, "-m", "pytest", "-q", site)
+    both = ["-m", "pytest", "-q", "-n", "2", "--dist", "worksteal"]
+    workshop = "--ignore=tests/workshop"  # which runs kernels of its own
+    run(session, *both, "tests", workshop, "--ignore=tests/site")
+    run(session, *both, "tests/workshop")
 
 
 @nox.session
@@ -101,8 +90,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def site(session: nox.Session) -> None:
     """Open every built page in a browser and hold the site's targets."""
-    run(session, "-m", "pytest", "-q", "tests/site/test_browser.py")
-    run(session, "-m", "_config.site.browser", *session.posargs)
+    both = ["-m", "pytest", "-q", "-n", "2", "--dist", "worksteal"]
+    trace = "--tracing=retain-on-failure"  # in _build/browser
+    run(session, *both, "tests/site", trace, *session.posargs)
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""groundup.metrics, judged by torch and scikit-learn."""
+"""groundup.scores, judged by torch and scikit-learn."""
 
 import pytest
 import sklearn.metrics

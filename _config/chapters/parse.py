@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from _config.chapters.files import (  # noqa: F401  until all ask files.py
@@ -166,6 +166,7 @@ def read_chapter(path: Path, book: Path = BOOK) -> Chapter:
     return parse(text, path, name.as_posix())
 
 
+@lru_cache(maxsize=256)  # so that all that is asked of a text is asked once
 def parse(text: str, path: Path, name: str) -> Chapter:
     """Split a chapter's text into its cells and check each marker line."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")

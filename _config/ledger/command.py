@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from _config.chapters.parse import BOOK, ChapterError, read_book
+from _config.chapters.files import BOOK, ChapterError
+from _config.chapters.parse import read_book
 from _config.ledger.proofs import TESTS
 from _config.ledger.rule import read_ledger
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from _config.chapters.parse import ROOT, ChapterError, shown
+from _config.chapters.files import ROOT, ChapterError, shown
 
 TESTS = ROOT / "tests"
 

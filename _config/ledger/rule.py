@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from _config.chapters.parse import Cell, Chapter, ChapterError
+from _config.chapters.files import ChapterError
+from _config.chapters.parse import Cell, Chapter
 from _config.ledger.proofs import TESTS, Proof, read_proofs
 from _config.ledger.torch_names import kind, prefixes, spellings
 from _config.ledger.uses import Named, Walker, class_attributes
@@ -105,9 +106,9 @@ def read_ledger(
     ledger = Ledger(read_rules(rules), chapters)
     proofs = read_proofs(tests)
     library: dict[str, set[str]] = {}
-    ledger.errors += unread(chapters)
+    ledger.errors += unparsed(chapters)
     for chapter in chapters:
-        read_chapter(ledger, chapter, proofs, library)
+        check_chapter(ledger, chapter, proofs, library)
     ledger.errors += unpaid(ledger)
     for proof in proofs:
         if proof.name not in ledger.earned:
@@ -121,7 +122,7 @@ def read_ledger(
     return ledger
 
 
-def unread(chapters: Sequence[Chapter]) -> Iterator[ChapterError]:
+def unparsed(chapters: Sequence[Chapter]) -> Iterator[ChapterError]:
     """The chapters that are no Python; their other cells count."""
     for chapter in chapters:
         try:
@@ -130,7 +131,7 @@ def unread(chapters: Sequence[Chapter]) -> Iterator[ChapterError]:
             yield error
 
 
-def read_chapter(
+def check_chapter(
     ledger: Ledger,
     chapter: Chapter,
     proofs: list[Proof],
@@ -142,17 +143,17 @@ def read_chapter(
     own = [node for cell in ours for node in nodes[cell.line]]
     walker = Walker(class_attributes(own), library)
     for cell in chapter.cells:
-        ledger.errors += read_marker(ledger, chapter, cell, proofs)
+        ledger.errors += enter_cell(ledger, chapter, cell, proofs)
         uses = walker.names(nodes.get(cell.line, []))
         if cell in ours:
-            ledger.errors += refusals(ledger, chapter, uses)
+            ledger.errors += violations(ledger, chapter, uses)
     for cell in ours:
         if "export" in cell.tags:
             module = library.setdefault(chapter.module(cell), set())
             module |= class_attributes(nodes[cell.line]) | walker.inherited
 
 
-def read_marker(
+def enter_cell(
     ledger: Ledger, chapter: Chapter, cell: Cell, proofs: list[Proof]
 ) -> Iterator[ChapterError]:
     """Enter what a cell earns and borrows; yield what is wrong with it."""
@@ -190,7 +191,7 @@ def read_marker(
         ledger.loans.append(Loan(name, chapter, cell, repaid))
 
 
-def refusals(
+def violations(
     ledger: Ledger, chapter: Chapter, uses: list[Named]
 ) -> Iterator[ChapterError]:
     """The uses that are neither allowed, nor earned, nor on loan."""

@@ -10,10 +10,9 @@ from functools import cache
 from importlib.metadata import version
 from types import ModuleType
 
-from _config.chapters.parse import ROOT
-from _config.runs.store import write
+from _config.chapters.files import ROOT, write
 
-STORE = ROOT / "_build" / "torch_names.json"
+ANSWERS = ROOT / "_build" / "torch_names.json"
 # One operation, several spellings: torch.relu, x.relu(), F.relu, x.relu_().
 NAMESPACES = ("torch", "torch.Tensor", "torch.nn.functional", "torch.special")
 
@@ -47,7 +46,7 @@ def kind(name: str) -> str:
     """``"module"``, ``"definition"`` or ``"missing"``."""
     kinds = answers()["kinds"]
     if name not in kinds:
-        kinds[name] = look_up(name)
+        kinds[name] = kind_of(name)
         keep()
     return kinds[name]
 
@@ -63,7 +62,7 @@ def tensor_names() -> frozenset[str]:
     return frozenset(answers()["tensor"]) | {"__matmul__"}
 
 
-def look_up(name: str) -> str:
+def kind_of(name: str) -> str:
     found = importlib.import_module("torch")
     for prefix in prefixes(name)[1:]:
         try:
@@ -81,11 +80,11 @@ def answers() -> dict:
     """What is known about the installed torch, from earlier runs."""
     unknown = {"torch": version("torch"), "kinds": {}}
     try:
-        known = json.loads(STORE.read_text())
+        known = json.loads(ANSWERS.read_text())
         return known if known["torch"] == unknown["torch"] else unknown
     except (OSError, ValueError, KeyError, TypeError):  # none, or damaged
         return unknown
 
 
 def keep() -> None:
-    write(STORE, json.dumps(answers()).encode())
+    write(ANSWERS, json.dumps(answers()).encode())

@@ -110,13 +110,13 @@ def library(
     }
     errors += linted(lines, modules)
     refuse([error for error in errors if error.path in kept])
-    texts = {file: text(each) for file, each in lines.items()}
+    texts = {file: as_text(each) for file, each in lines.items()}
     files = formatted(texts | package_texts(modules, version))
     refuse([*cycles(files, modules)])
     return files
 
 
-def text(lines: Lines) -> str:
+def as_text(lines: Lines) -> str:
     return "".join(f"{line}\n" for line, _ in lines)
 
 
@@ -125,7 +125,7 @@ def linted(
 ) -> list[ChapterError]:
     """What ruff finds in the modules, at the lines of their chapters."""
     found = []
-    texts = {file: text(each) for file, each in lines.items()}
+    texts = {file: as_text(each) for file, each in lines.items()}
     for file, row, message in findings(texts):
         module = modules[dotted(file).removeprefix(f"{PACKAGE}.")]
         rows = [at for _, at in lines[file][:row] if at]

@@ -128,7 +128,7 @@ def collect(
                 module.cells.append(cell)
     public: dict[str, Export] = {}
     for module in modules.values():
-        for message, line in define(module, public, modules):
+        for message, line in enter_names(module, public, modules):
             errors.append(ChapterError(module.chapter.path, line, message))
     return modules, errors
 
@@ -176,7 +176,7 @@ def misplaced(
     return None
 
 
-def define(
+def enter_names(
     module: Module, public: dict[str, Export], modules: dict[str, Module]
 ) -> Iterator[tuple[str, int]]:
     """Enter the names that a module's cells bind; yield what is wrong."""

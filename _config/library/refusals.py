@@ -20,7 +20,7 @@ def refusals(
     owners = known_paths(modules)
     for chapter in chapters:
         reading = readings[chapter.name]
-        found = [*broken(chapter), *imports(reading, owners, order)]
+        found = [*broken(chapter), *check_imports(reading, owners, order)]
         for module in modules.values():
             if module.chapter is chapter:
                 found += check_module(module, reading)
@@ -60,7 +60,7 @@ def known_paths(modules: dict[str, Module]) -> dict[str, Chapter]:
     return owners
 
 
-def imports(
+def check_imports(
     reading: Reading, owners: dict[str, Chapter], order: dict[str, int]
 ) -> Iterator[tuple[int, str]]:
     """Imports that are not exact, come too early, or lead nowhere."""
@@ -96,8 +96,8 @@ def check_module(module: Module, reading: Reading) -> Iterator[tuple[int, str]]:
                 yield node.lineno, orphan(node, reading)
             elif isinstance(node, ast.Import | ast.ImportFrom) or bound(node):
                 yield from half_made(module, node)
-            elif node is not module.docstring and not is_overload(node):
-                yield node.lineno, misplaced(node)
+            elif node is not module.docstring and not is_function(node):
+                yield node.lineno, wrong_statement(node)
 
 
 def unread(cell: Cell) -> bool:
@@ -108,7 +108,7 @@ def unread(cell: Cell) -> bool:
         return True
 
 
-def misplaced(node: ast.stmt) -> str:
+def wrong_statement(node: ast.stmt) -> str:
     """What to do about a statement that a library's module cannot hold."""
     held = "an exported cell holds imports, constants, def and class"
     mend = "move it to a cell of its own"
@@ -118,7 +118,7 @@ def misplaced(node: ast.stmt) -> str:
     return f"{held}, not {type(node).__name__}: {mend}"
 
 
-def is_overload(node: ast.stmt) -> bool:
+def is_function(node: ast.stmt) -> bool:
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
 
 

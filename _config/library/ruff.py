@@ -48,7 +48,7 @@ def findings(texts: dict[str, str]) -> Iterator[tuple[str, int, str]]:
     """(file, line, message) for each mistake in code that is to be offered."""
     with folder(texts) as name:
         select = "--select=D1,ANN,T201", f"--ignore={IGNORED}"
-        output = run(
+        output = call_ruff(
             name, "check", *select, "--ignore-noqa", "--output-format=json"
         )
         root = Path(name).resolve()
@@ -72,12 +72,12 @@ def formatted(texts: dict[str, str]) -> dict[str, bytes]:
     with folder(texts) as name:
         typing = '--config=lint.flake8-type-checking.exempt-modules=["torch"]'
         fix = "--fix-only", "--unsafe-fixes"
-        run(name, "check", "--select=I,TC002", typing, *fix)
-        run(name, "format")
+        call_ruff(name, "check", "--select=I,TC002", typing, *fix)
+        call_ruff(name, "format")
         return {each: Path(name, each).read_bytes() for each in sorted(texts)}
 
 
-def run(folder: str, command: str, *options: str) -> str:
+def call_ruff(folder: str, command: str, *options: str) -> str:
     """Run ruff over a folder, by our settings alone."""
     done = subprocess.run(
         [find_ruff_bin(), command, ".", *SETTINGS, *options],

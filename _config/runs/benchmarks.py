@@ -28,7 +28,7 @@ from statistics import median, quantiles
 from time import perf_counter
 from timeit import Timer
 
-from _config.chapters.parse import ROOT, SRC, shown
+from _config.chapters.files import ROOT, SRC, shown
 from _config.runs import records as record
 from _config.runs.reach import digest, modules, parse
 from _config.runs.store import write

@@ -20,7 +20,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from _config.chapters.parse import ROOT, SRC, Chapter
+from _config.chapters.files import ROOT, SRC
+from _config.chapters.parse import Chapter
 from _config.runs.store import write
 
 # Shell lines that leave a package's files in the current folder.

@@ -13,19 +13,11 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from _config.chapters.parse import (
-    BOOK,
-    SRC,
-    Cell,
-    Chapter,
-    ChapterError,
-    chapter_paths,
-    read_chapter,
-    shown,
-)
+from _config.chapters.files import BOOK, SRC, ChapterError, chapter_paths, shown
+from _config.chapters.parse import Cell, Chapter, read_chapter
 from _config.runs import data, store
 from _config.runs import records as record
 
@@ -180,7 +172,7 @@ def noted(cell: Cell, text: str) -> list[tuple[int, str]]:
     return placed if first[:5] == "cell:" else [(cell.line, first), *placed]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER")
     parser.add_argument("--list-stale", action="store_true")
@@ -189,7 +181,7 @@ def main() -> int:
     parser.add_argument("--book", type=Path, default=BOOK)
     parser.add_argument("--src", type=Path, default=SRC)
     parser.add_argument("--store", type=Path, default=store.STORE)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     places = (args.book, args.src, args.store)
     try:
         paths = chosen(args.chapters, args.book)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import nbformat
 
-from _config.chapters.parse import SRC, Cell, Chapter, ChapterError, prose
+from _config.chapters.files import SRC, ChapterError
+from _config.chapters.parse import Cell, Chapter, prose
 from _config.runs import records as record
 from _config.runs.store import KERNEL, Entry
 

@@ -20,15 +20,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from _config.chapters.parse import (
-    BOOK,
-    SRC,
-    Cell,
-    Chapter,
-    ChapterError,
-    read_chapter,
-    shown,
-)
+from _config.chapters.files import BOOK, SRC, ChapterError, shown
+from _config.chapters.parse import Cell, Chapter, read_chapter
 from _config.runs import reach, store
 
 MISSING, STALE, CURRENT = "missing", "stale", "current"

@@ -16,7 +16,8 @@ from nbclient.exceptions import (
     DeadKernelError,
 )
 
-from _config.chapters.parse import Cell, Chapter, ChapterError, shown
+from _config.chapters.files import ChapterError, shown
+from _config.chapters.parse import Cell, Chapter
 from _config.runs import store
 from _config.runs.kernels import FLOOD, Client, kernel
 from _config.runs.notebook import notebook

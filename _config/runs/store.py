@@ -16,7 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 
-from _config.chapters.parse import ROOT, SRC, Chapter, shown
+from _config.chapters.files import ROOT, SRC, shown
+from _config.chapters.parse import Chapter
 from _config.runs.reach import digest, modules
 
 logger = logging.getLogger(__name__)

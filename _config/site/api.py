@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from _config.chapters.files import PACKAGE
 from _config.chapters.parse import Chapter
 from _config.library.modules import Export, Module, collect
-from _config.site.links import Link
 
 INDEX = """# The library
 
@@ -33,12 +32,15 @@ One page a module, in the order in which the book builds them.
 def pages(
     chapters: list[Chapter],
     library: dict[str, Export],
-    links: dict[str, list[Link]],
+    used: dict[str, list[str]],
 ) -> dict[str, str]:
-    """Path in the book -> text: a page a module, and their index."""
+    """Path in the book -> text: a page a module, and their index.
+
+    ``used`` are the names of the library that each chapter uses.
+    """
     users = defaultdict(list)
     for chapter in chapters:
-        for home in {link.name for link in links[chapter.name]}:
+        for home in used[chapter.name]:
             if library[home].chapter.name != chapter.name:
                 users[home].append(chapter.name)
     modules, _ = collect(chapters)

@@ -33,6 +33,8 @@ MARKS = re.compile(
     r'<use [^>]* (?P<style>style="[^"]*")/>\s*'
     r"(?:<use [^>]* (?P=style)/>\s*)+"
 )
+# An image that says nothing to those who cannot see it.
+SILENT = re.compile(r"<img\b(?![^>]*\salt=[\"']?[^\"'\s>])(\s+alt=(\"\"|''))?")
 
 
 def figure(image: str, caption: str) -> str:
@@ -41,10 +43,20 @@ def figure(image: str, caption: str) -> str:
     return f'<figure class="gu-figure">{image}{caption}</figure>'
 
 
-def png(data: str, alt: str, prefix: str) -> str:
-    """A bitmap as an element of the page; it has no ids to prefix."""
-    source = "data:image/png;base64," + data.replace("\n", "")
-    return f'<img src="{source}" alt="{escape(alt)}">'
+def image(data: dict, alt: str, prefix: str) -> str:
+    """What an output draws, as an element of the page; empty if nothing."""
+    for kind in sorted(data, reverse=True):  # SVG first
+        if kind == "image/svg+xml":
+            return svg(data[kind], alt, prefix)
+        if kind.startswith("image/"):
+            source = f"data:{kind};base64,{''.join(data[kind].split())}"
+            return f'<img src="{source}" alt="{escape(alt)}">'
+    return ""
+
+
+def described(html: str, alt: str) -> str:
+    """HTML whose images say what they show."""
+    return SILENT.sub(lambda _: f'<img alt="{escape(alt)}"', html)
 
 
 def svg(text: str, alt: str, prefix: str) -> str:

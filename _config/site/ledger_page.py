@@ -1,14 +1,8 @@
-"""The ledger as a page of the site, and as a command.
-
-``python -m _config.ledger`` prints each violation of the rule, a line each.
-"""
+"""The ledger as a page of the site."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
-from _config.chapters.parse import Chapter
-from _config.ledger.proofs import TESTS
-from _config.ledger.rule import Earned, Ledger, Loan, read_ledger
+from _config.ledger.rule import Earned, Ledger, Loan
 from _config.runs import benchmarks as bench
 
 INTRODUCTION = """# The ledger
@@ -20,18 +14,13 @@ then may the real one be used. What must be used before it is built is on
 *loan*, until the chapter that repays it. The build refuses any other use."""
 
 
-def page(
-    chapters: Sequence[Chapter],
-    tests: Path = TESTS,
-    measured: dict | None = None,
-) -> str:
-    """The page in MyST; ``measured`` is what ``bench.read`` returns."""
-    ledger = read_ledger(chapters, tests)
-    measured = bench.read() if measured is None else measured
+def page(ledger: Ledger, measured: dict, keys: dict[str, str]) -> str:
+    """The page in MyST; ``measured`` is what ``bench.read`` returns, ``keys``
+    what it would be measured for now."""
     sections = [
         INTRODUCTION,
         "## Earned",
-        bench.provenance(measured, bench.keys()),
+        bench.provenance(measured, keys),
         table(
             ("torch", "earned in", "ours", "proved by", "time, ours / torch"),
             (earned(each, measured) for each in ledger.earned.values()),

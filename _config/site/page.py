@@ -9,7 +9,7 @@ from docutils import nodes
 from nbformat import NotebookNode
 from sphinx import addnodes
 
-from _config.chapters.files import PACKAGE
+from _config.chapters.files import PACKAGE, ChapterError
 from _config.chapters.parse import Cell, Chapter
 from _config.library.modules import Export, bound
 from _config.site import changes, figures
@@ -25,16 +25,22 @@ def prepare(chapter: Chapter, page: NotebookNode) -> None:
     page.metadata["source_map"] = [  # MyST-NB adds 2
         text_line(cell) - 2 for cell in chapter.cells
     ]
-    for index, cell in enumerate(page.cells):
-        for count, output in enumerate(cell.get("outputs", ())):
+    for index, (cell, node) in enumerate(
+        zip(chapter.cells, page.cells, strict=True)
+    ):
+        alt = cell.metadata.get("alt", "")
+        for count, output in enumerate(node.get("outputs", ())):
             data = output.get("data", {})
-            if not (
-                image := data.get("image/svg+xml") or data.get("image/png")
-            ):
+            html = data.get("text/html", "")
+            if image := figures.image(data, alt, f"c{index}-{count}"):
+                html = figures.figure(image, cell.title)
+            elif figures.SILENT.search(html):
+                html = figures.described(html, alt)
+            else:
                 continue
-            draw = figures.svg if "<svg" in image else figures.png
-            image = draw(image, cell.metadata.alt, f"c{index}-{count}")
-            html = figures.figure(image, cell.metadata.get("title", ""))
+            if not alt:
+                message = 'shows an image: say what is on it, alt="..."'
+                raise ChapterError(chapter.path, cell.line, message)
             output["data"] = {"text/html": html}
 
 

@@ -4,7 +4,7 @@ import subprocess
 from functools import cache
 from html import escape
 
-from _config.chapters.parse import ROOT
+from _config.chapters.files import ROOT
 
 FOOTER = '<footer class="gu-receipt"><p>{}</p></footer>'
 MISSING = FOOTER.format("A draft: this code has not run yet.")

@@ -8,7 +8,7 @@ chapter to build: others stay as they are, or a bare title if never built.
 
 import json
 import sys
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -18,70 +18,59 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from _config.chapters.parse import ChapterError, read_book, shown
-from _config.library.modules import exports
-from _config.runs import benchmarks as bench
-from _config.runs import records as record
-from _config.runs import store
+from _config.chapters.files import ChapterError, shown
+from _config.runs import benchmarks
 from _config.runs.notebook import notebook
-from _config.runs.reach import digest
-from _config.site import api, links, markup, page, receipts
-from _config.site import ledger_page as ledger
+from _config.site import addresses, api, ledger_page, markup, page, receipts
+from _config.site.book import contents, open_book, workshop
 from _config.site.warned import Warned
 
 logger = logging.getLogger(__name__)
 
 
 class Site:
-    """The handlers of one build, and what they share: the book as a whole."""
+    """The handlers of one build."""
 
     def inspect(self, app: Sphinx) -> None:
-        """Parse the book, find its links, write the generated pages."""
-        book, root = (
-            Path(app.srcdir),
-            Path(app.confdir, app.config.groundup_root),
-        )
-        self.src, self.store = root / "src", root / "_build/store"
+        """Write the generated pages, if what they show has changed."""
+        root = Path(app.confdir, app.config.groundup_root)
+        self.book = open_book(root.resolve(), Path(app.srcdir))
         self.only = app.config.groundup_only
         self.draft = app.config.groundup_draft or bool(self.only)
         try:
-            chapters = read_book(book)
-            self.library = exports(chapters)
-            self.links = {
-                each.name: links.links(each, self.library) for each in chapters
-            }
-            pages = api.pages(chapters, self.library, self.links)
-            # A preview keeps the ledger it has: reading the proofs takes long.
-            if not (self.draft and (book / "ledger.md").exists()):
-                measured = bench.read(root / "_build/bench.json")
-                rows = ledger.page(chapters, root / "tests", measured)
-                pages["ledger.md"] = rows
+            if self.only not in ["", *self.book.paths]:
+                known = ", ".join(self.book.paths)
+                sys.exit(f"no chapter {self.only!r}, but {known}")
+            self.generate()
         except ChapterError as error:
             sys.exit(str(error))
-        self.chapters = {each.name: each for each in chapters}
-        if self.only and self.only not in self.chapters:
-            sys.exit(
-                f"no chapter {self.only!r}, but {', '.join(self.chapters)}"
-            )
-        write(book, pages)
 
-    @cache  # noqa: B019  a Site lives as long as its build
-    def entry(self, name: str) -> store.Entry | None:
-        """What the store keeps of a chapter as it is now."""
-        return store.load(self.chapters[name], self.src, self.store)
-
-    @cache  # noqa: B019
-    def stamp(self, name: str) -> str:
-        """Changes with whatever a page shows that is not in its own file."""
-        chapter = self.chapters[name]
-        used = {link.name for link in self.links[name]}
-        records = record.status(chapter, self.src)
-        parts = [
-            store.key(chapter, self.src),
-            sorted((each, self.library[each].summary) for each in used),
-            [(each.status, each.kept) for each in records],
-        ]
-        return digest(json.dumps(parts))
+    def generate(self) -> None:
+        """Bring the pages of the API and of the ledger up to date."""
+        book = self.book
+        here = [*book.folder.glob("api/*.md"), book.folder / "ledger.md"]
+        touched = book.known.get("generated") != contents(here)
+        if book.due("api", book.texts, book.around) or touched:
+            chapters = [*book.chapters.values()]
+            used = {name: book.facts(name)["used"] for name in book.paths}
+            pages = api.pages(chapters, book.library, used)
+            for old in {path.name for path in here[:-1]}:
+                if f"api/{old}" not in pages:
+                    (book.folder / "api" / old).unlink()
+            write(book.folder, pages)
+        # A preview keeps the ledger it has: reading the proofs takes long.
+        if self.draft and here[-1].exists():
+            return
+        if (
+            book.due("ledger page", book.cells["code"], book.measured)
+            or touched
+        ):
+            measured = benchmarks.read(book.bench)
+            keys = benchmarks.keys(book.src, book.tests / "benchmarks")
+            text = ledger_page.page(book.ledger, measured, keys)
+            write(book.folder, {"ledger.md": text})
+        here = [*book.folder.glob("api/*.md"), book.folder / "ledger.md"]
+        book.known["generated"] = contents(here)
 
     def outdated(
         self, app: Sphinx, env: BuildEnvironment, *_: set[str]
@@ -89,69 +78,80 @@ class Site:
         """The known chapters whose outputs, links or records changed."""
         return [
             name
-            for name in self.chapters.keys() & env.all_docs.keys()
-            if env.metadata[name].get("stamp") != self.stamp(name)
-            and (self.entry(name) or not self.draft)
+            for name in self.book.paths.keys() & env.all_docs.keys()
+            for facts in [self.book.facts(name)]
+            if env.metadata[name].get("stamp") != facts["stamp"]
+            and (facts["ran"] or not self.draft)
         ]
 
     def select(
         self, app: Sphinx, env: BuildEnvironment, docnames: list[str]
     ) -> None:
         """Refuse chapters that have not run; in a draft, leave others alone."""
-        chapters = [name for name in docnames if name in self.chapters]
+        chapters = [name for name in docnames if name in self.book.paths]
         if self.only:
             known = {name for name in chapters if name in env.all_docs}
-            docnames[:] = sorted(set(docnames) - known | {self.only})
+            mine = {self.only} & {*docnames}
+            if not env.metadata[self.only].get("stamp"):  # a bare title
+                mine = {self.only}
+            docnames[:] = sorted(set(docnames) - known | mine)
         elif not self.draft:
             missing = [
-                f"{shown(self.chapters[name].path)}: "
+                f"{shown(self.book.paths[name])}: "
                 "not executed: run nox -s build"
                 for name in chapters
-                if not self.entry(name)
+                if not self.book.facts(name)["ran"]
             ]
             if missing:
                 sys.exit("\n".join(missing))
+        if len(docnames) < FEW:
+            app.parallel = 1
+        elif chapters:
+            self.book.library  # once, before the readers are forked
 
     def read(self, app: Sphinx, docname: str, content: list[str]) -> None:
-        """Give MyST-NB the chapter as a notebook; keep it for downloading."""
-        if docname not in self.chapters:
+        """Give MyST-NB the chapter as a notebook."""
+        if docname not in self.book.paths:
             return
-        chapter = self.chapters[docname]
+        chapter = self.book.chapters[docname]
         title = nbformat.v4.new_markdown_cell(f"# {chapter.title}")
         content[0] = nbformat.writes(nbformat.v4.new_notebook(cells=[title]))
         if self.only not in ("", docname):
             return
         try:
-            book = notebook(chapter, self.entry(docname), self.src)
+            book = self.notebook(docname)
         except ChapterError as error:
             logger.warning(error.message, location=f"{error.path}:{error.line}")
             return
-        download = self.download(app, docname)
-        download.parent.mkdir(parents=True, exist_ok=True)
-        download.write_text(nbformat.writes(book), "utf-8")
         page.prepare(chapter, book)
         content[0] = nbformat.writes(book)
-
-    def download(self, app: Sphinx, docname: str) -> Path:
-        """Where the theme looks for it: beside the copy of the source."""
-        return Path(app.outdir, "_sources", f"{docname}.ipynb")
 
     def decorate(self, app: Sphinx, doctree: nodes.document) -> None:
         """Add to a page what the build knows about it."""
         docname = app.env.docname
         page.number(docname, doctree)
-        if docname not in self.chapters:
+        if docname not in self.book.paths:
             return
-        page.decorate(
-            self.chapters[docname], doctree, self.links[docname], self.library
-        )
-        entry = self.entry(docname)
+        book = self.book
+        links = book.links(docname)
+        page.decorate(book.chapters[docname], doctree, links, book.library)
+        entry = book.entry(docname)
         complete = entry and self.only in ("", docname)
         app.env.metadata[docname]["stamp"] = (
-            self.stamp(docname) if complete else ""
+            book.facts(docname)["stamp"] if complete else ""
         )
         html = receipts.receipt(entry.receipt) if complete else receipts.MISSING
         doctree[-1].append(nodes.raw("", html, format="html"))
+
+    def navigation(self, app: Sphinx, env: BuildEnvironment) -> list[str]:
+        """All pages, if what stands in each one's sidebar has changed."""
+        shown = {
+            name: [title.astext(), env.toctree_includes.get(name)]
+            for name, title in sorted(env.titles.items())
+        }
+        if self.draft or not self.book.due("navigation", json.dumps(shown)):
+            return []
+        return sorted(env.found_docs)
 
     def offer(
         self,
@@ -161,21 +161,37 @@ class Site:
         context: dict,
         doctree: nodes.document | None,
     ) -> None:
-        """Describe the page to search engines; name its notebook, if any."""
+        """Describe a page to search engines; offer a chapter as a notebook."""
         if doctree:
             context["metatags"] += page.description(doctree)
-        if pagename in self.chapters and self.download(app, pagename).exists():
+        if pagename not in self.book.paths or self.only not in ("", pagename):
+            return
+        # Where the theme looks for it: beside the copy of the source.
+        path = Path(app.outdir, "_sources", f"{pagename}.ipynb")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(ChapterError):  # which reading has told
+            path.write_text(nbformat.writes(self.notebook(pagename)), "utf-8")
             context["ipynb_source"] = f"{pagename}.ipynb"
 
+    def notebook(self, name: str) -> nbformat.NotebookNode:
+        """A chapter with its outputs."""
+        chapter, entry = self.book.chapters[name], self.book.entry(name)
+        return notebook(chapter, entry, self.book.src)
 
-def write(book: Path, pages: dict[str, str]) -> None:
+    def finish(self, app: Sphinx, exception: Exception | None) -> None:
+        """Keep what was found out for the next build."""
+        if exception is None:
+            self.book.save()
+
+
+FEW = 6  # pages that are read sooner than others can be started to read them
+
+
+def write(folder: Path, pages: dict[str, str]) -> None:
     """Bring generated pages up to date; those that stay the same are left."""
-    (book / "api").mkdir(exist_ok=True)
-    for old in (book / "api").glob("*.md"):
-        if f"api/{old.name}" not in pages:
-            old.unlink()
     for name, text in pages.items():
-        path = book / name
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
 
@@ -184,14 +200,18 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the handlers of a build, once no other writes to its folder."""
     site, lock = Site(), FileLock(f"{app.outdir}.lock")
     lock.acquire()
-    app.connect("build-finished", lambda *_: lock.release())
+    app.connect("build-finished", site.finish)
+    app.connect("build-finished", lambda *_: lock.release(), priority=900)
     app.add_config_value("groundup_root", "", "")
     app.add_config_value("groundup_draft", False, "")
     app.add_config_value("groundup_only", "", "")
+    # Where the workshop has changed, all pages are made anew.
+    app.add_config_value("groundup_workshop", workshop(), "env")
     app.connect("builder-inited", site.inspect)
     app.connect("env-get-outdated", site.outdated)
     app.connect("env-before-read-docs", site.select)
     app.connect("source-read", site.read)
+    app.connect("env-updated", site.navigation)
     app.connect(
         "doctree-read", site.decorate, priority=400
     )  # before titles are collected
@@ -199,5 +219,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
         "html-page-context", site.offer, priority=400
     )  # before the theme's buttons
     markup.setup(app)
+    addresses.setup(app)
     Warned(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,15 +1,21 @@
-# Extracted from book/1_pixels/1_similarity.py; edit it there.
+# Extracted from book/0_workshop/2_data.py; edit it there.
 """MNIST and Fashion-MNIST: found, checked byte for byte, parsed by hand."""
 
 import gzip
 import hashlib
+import io
 import math
 import os
 import shlex
 import tempfile
-import zlib
+import time
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
+from typing import BinaryIO
 
 import torch
 from torch import Tensor
@@ -40,6 +46,7 @@ FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+SIZES = (47_040_016, 60_008, 7_840_016, 10_008)  # in bytes, decompressed
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,14 @@ class Source:
     mirrors: tuple[str, ...]  # what stands before FILE.gz in an address
     install: str  # a shell line that gets it without a mirror
     sha256: tuple[str, ...]  # of FILES, in their order, decompressed
+    sizes: tuple[int, ...] = SIZES
+
+    def expected(self, file: str) -> tuple[int, str]:
+        """The size of a file and its checksum."""
+        if file not in FILES:
+            raise ValueError(f"no file {file!r}: there are {', '.join(FILES)}")
+        position = FILES.index(file)
+        return self.sizes[position], self.sha256[position]
 
 
 MNIST = Source(
@@ -73,7 +88,10 @@ MNIST = Source(
 FASHION_MNIST = Source(
     "fashion-mnist",
     folders=("/usr/share/datasets/fashion-mnist",),
-    mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+    mirrors=(
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    ),
     install="apt-get install dataset-fashion-mnist",
     sha256=(
         "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -86,57 +104,144 @@ FASHION_MNIST = Source(
 SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST)}
 
 
+def _unpack(file: BinaryIO, size: int) -> bytes:
+    """The bytes of a file, plain or gzip; never more than ``size``."""
+    packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    data = (gzip.GzipFile(fileobj=file) if packed else file).read(size + 1)
+    if len(data) > size:
+        raise ValueError(f"longer than the {size} bytes expected")
+    return data
+
+
+def _read(path: str, size: int) -> bytes:
+    with open(path, "rb") as file:
+        return _unpack(file, size)
+
+
+PATIENCE = 30.0  # seconds that a mirror may be silent
+SLOWEST = 10_000  # bytes that buy a second more
+
+
+class _Credit:
+    """Until when a mirror may take, in seconds of some clock."""
+
+    def __init__(self, now: float):
+        self.end = now + PATIENCE
+
+    def pay(self, n_bytes: int, now: float) -> None:
+        """Bytes have come: they prolong, but never beyond the patience."""
+        self.end = min(self.end + n_bytes / SLOWEST, now + PATIENCE)
+
+
+class _Arrival(io.BytesIO):
+    """What has come of a download so far, in memory."""
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.limit = size + 2**16  # of a packed file, if nothing could be saved
+        self.credit = _Credit(time.monotonic())
+
+    def check(self) -> None:
+        """Raise if the mirror has used up its credit."""
+        if time.monotonic() > self.credit.end:
+            raise TimeoutError(f"too slow: {self.tell()} bytes have come")
+
+    def write(self, chunk: bytes) -> int:
+        """What pooch calls with each piece."""
+        self.check()
+        if self.tell() + len(chunk) > self.limit:
+            raise ValueError(f"longer than the {self.limit} bytes expected")
+        self.credit.pay(len(chunk), time.monotonic())
+        return super().write(chunk)
+
+
+def _request(address: str, size: int) -> _Arrival:
+    """What one request brings; an error when its credit is gone."""
+    import pooch
+
+    fetch = pooch.HTTPDownloader(timeout=2 * PATIENCE)
+    arrival, done = _Arrival(size), Future()
+
+    def work() -> None:
+        try:
+            done.set_result(fetch(address, arrival, None))
+        except Exception as error:
+            done.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    while not wait([done], timeout=0.05).done:
+        arrival.check()
+    done.result()
+    return arrival
+
+
+def _download(address: str, size: int) -> bytes:
+    """The unpacked bytes at an address, after three attempts at most."""
+    for pause in (1, 2, None):
+        try:
+            arrival = _request(address, size)
+            break
+        except OSError as error:
+            answered = getattr(error, "response", None) is not None
+            final = answered or isinstance(error, (TimeoutError, ValueError))
+            if final or pause is None:
+                raise
+            time.sleep(pause)
+    arrival.seek(0)
+    return _unpack(arrival, size)
+
+
 def cache_folder() -> Path:
     """``GROUNDUP_DATA`` if it is set, else the platform's cache folder."""
     if folder := os.environ.get("GROUNDUP_DATA"):
-        return Path(folder)
+        return Path(os.path.expanduser(folder))
     import pooch
 
     return Path(pooch.os_cache("groundup"))
 
 
-def _read(path: str) -> bytes:
-    return Path(path).read_bytes()
+def _keep(data: bytes, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            unfinished = Path(folder, path.name)
+            unfinished.write_bytes(data)
+            unfinished.replace(path)
+    except OSError as error:
+        warnings.warn(
+            f"{path.name} was downloaded but could not be kept ({error}): set "
+            "GROUNDUP_DATA to a folder that you may write to",
+            stacklevel=5,  # the line that calls mnist()
+        )
 
 
-def _decompress(path: str) -> bytes:
-    return gzip.decompress(_read(path))
-
-
-def _download(address: str) -> bytes:
-    import pooch
-
-    base, file = address.rsplit("/", 1)
-    with tempfile.TemporaryDirectory() as folder:
-        mirror = pooch.create(folder, f"{base}/", registry={file: None})
-        mirror.retry_if_failed = 2
-        return _decompress(mirror.fetch(file))
-
-
-def _save(data: bytes, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    unfinished.write_bytes(data)
-    unfinished.replace(path)
+def _places(source: Source, file: str) -> Iterator[str]:
+    """Paths and addresses, the nearest first."""
+    yield str(cache_folder() / source.name / file)
+    yield from (f"{folder}/{file}.gz" for folder in source.folders)
+    if mirror := os.path.expanduser(os.environ.get("GROUNDUP_MIRROR", "")):
+        yield f"{mirror.rstrip('/')}/{source.name}/{file}"
+        yield f"{mirror.rstrip('/')}/{source.name}/{file}.gz"
+    yield from (f"{mirror}{file}.gz" for mirror in source.mirrors)
 
 
 def find_bytes(source: Source, file: str) -> bytes:
     """The canonical bytes of a file: cached, installed, or downloaded."""
+    size, sha256 = source.expected(file)
     cached = cache_folder() / source.name / file
-    places = {str(cached): _read}
-    places |= {f"{each}/{file}.gz": _decompress for each in source.folders}
-    places |= {f"{each}{file}.gz": _download for each in source.mirrors}
     wrong = [f"{source.name}: found no sound {file}"]
-    for place, read in places.items():
+    for place in _places(source, file):
+        read = _download if "://" in place else _read
         try:
-            data = read(place)
-        except (OSError, EOFError, zlib.error) as error:
-            wrong.append(f"{place}: {error}")
+            data = read(place, size)
+        except Exception as error:  # whatever a bad place makes a library raise
+            wrong.append(f"{place}: {error or type(error).__name__}")
             continue
         digest = hashlib.sha256(data).hexdigest()
-        if digest == dict(zip(FILES, source.sha256, strict=True))[file]:
+        if digest == sha256:
             if read is _download:
-                _save(data, cached)
+                _keep(data, cached)
             return data
         wrong.append(f"{place}: damaged, its SHA-256 is {digest}")
     install = source.install.format(cache=shlex.quote(str(cached.parent)))

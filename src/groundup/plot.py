@@ -24,19 +24,6 @@ def _draw(ax: Axes, image: Tensor, strength: float = 1.0) -> None:
     ax.spines[:].set(visible=True, color="0.5", linewidth=0.5)
 
 
-def show_pixels(image: Tensor) -> Figure:
-    """An image (h, w) with the number of each pixel written on it."""
-    height, width = image.shape
-    figure, ax = plt.subplots(figsize=(0.3 * width, 0.3 * height))
-    _draw(ax, image, strength=0.5)
-    for row, values in enumerate(image.tolist()):
-        for column, value in enumerate(values):
-            if value:
-                place = {"ha": "center", "va": "center", "fontsize": 6}
-                ax.text(column, row, f"{value:g}", **place)
-    return figure
-
-
 def show_images(
     images: Sequence[Tensor] | Tensor,
     titles: Sequence[object] | None = None,
@@ -45,14 +32,27 @@ def show_images(
     """A grid of grey images, n of (h, w), each under its title."""
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
-    size = (0.8 * columns, (0.8 if titles is None else 1.0) * rows)
+    size = (0.7 * columns, (0.7 if titles is None else 0.95) * rows)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for ax in axes.flat[len(images) :]:
         ax.axis("off")
     for i, image in enumerate(images):
         _draw(axes.flat[i], image)
         if titles is not None:
-            axes.flat[i].set_title(titles[i], fontsize=8)
+            axes.flat[i].set_title(titles[i], fontsize=10)
+    return figure
+
+
+def show_pixels(image: Tensor) -> Figure:
+    """An image (h, w) with the number of each pixel written on it."""
+    height, width = image.shape
+    figure, ax = plt.subplots(figsize=(0.31 * width, 0.31 * height))
+    _draw(ax, image, strength=0.5)
+    for row, values in enumerate(image.tolist()):
+        for column, value in enumerate(values):
+            if value:
+                place = {"ha": "center", "va": "center", "fontsize": 9}
+                ax.text(column, row, f"{value:g}", **place)
     return figure
 
 
@@ -63,7 +63,7 @@ def show_confusion(counts: Tensor, ax: Axes | None = None) -> Axes:
     ax.imshow(shares.numpy(), cmap=_ink(0.5))
     for row, values in enumerate(counts.tolist()):
         for column, count in enumerate(values):
-            place = {"ha": "center", "va": "center", "fontsize": 7}
+            place = {"ha": "center", "va": "center", "fontsize": 9}
             ax.text(column, row, count or "", **place)
     ticks = range(len(counts))
     ax.set(xlabel="answer", ylabel="digit", xticks=ticks, yticks=ticks)

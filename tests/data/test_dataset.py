@@ -146,6 +146,17 @@ def test_subset_takes_the_indices(indices):
     assert len(mine) == len(indices)
 
 
+def test_a_list_of_indices_is_passed_on():
+    rows = torch.rand(5, 2), torch.arange(5)
+    found = []
+    for library in BOTH:
+        dataset = library.TensorDataset(*rows)
+        part = library.Subset(dataset, [4, 2, 0, 1])
+        both = library.Subset(library.StackDataset(part, part), [3, 0])
+        found.append([part[[0, 1]], part[[-1]], part[[]], both[[1, 0]]])
+    assert_same(*found)
+
+
 @pytest.mark.earns("torch.utils.data.random_split")
 @settings(deadline=None)
 @given(

@@ -5,7 +5,7 @@ import torch
 
 from groundup.data import DataLoader, TensorDataset
 from groundup.data.collate import default_collate
-from groundup.data.fetch import END, IterableFetch, Job, MapFetch, RowsFetch
+from groundup.data.fetch import END, Job, load
 
 
 class Broken:
@@ -15,10 +15,13 @@ class Broken:
         return index
 
 
-def fetcher(dataset, batched=True, collate=default_collate, **options):
+def job(dataset, batched=True, collate=default_collate, **options):
     options = {"iterable": False, "drop_last": False} | options
-    job = Job(dataset, batched=batched, collate_fn=collate, **options)
-    return job.fetcher()
+    return Job(dataset, batched=batched, collate_fn=collate, **options)
+
+
+def fetcher(*args, **options):
+    return job(*args, **options).fetcher()
 
 
 @pytest.mark.parametrize(("batched", "index"), [(True, [1, 3]), (False, 3)])
@@ -55,8 +58,9 @@ def test_getitems_is_asked_where_there_is_one():
 
 def test_rows_of_a_tensor_dataset_are_indexed_at_once():
     dataset = TensorDataset(torch.rand(9, 2), torch.arange(9))
-    fast, plain = fetcher(dataset), MapFetch(fetcher(dataset).job)
-    assert isinstance(fast, RowsFetch)
+    rows = job(dataset)
+    fast, plain = rows.fetcher(), rows.fetch
+    assert fast == rows.rows
     for ours, theirs in zip(fast([4, 0, -1]), plain([4, 0, -1]), strict=True):
         assert torch.equal(ours, theirs)
     with pytest.raises(IndexError) as caught:
@@ -69,18 +73,46 @@ def test_rows_are_not_indexed_where_someone_has_a_say():
         def __getitem__(self, index):
             return -1
 
-    assert not isinstance(fetcher(Own(torch.ones(2))), RowsFetch)
-    tensors = TensorDataset(torch.ones(2))
-    assert not isinstance(fetcher(tensors, collate=len), RowsFetch)
+    own = job(Own(torch.ones(2)))
+    assert own.fetcher() == own.fetch
+    collated = job(TensorDataset(torch.ones(2)), collate=len)
+    assert collated.fetcher() == collated.fetch
     assert next(iter(DataLoader(Own(torch.ones(2))))).tolist() == [-1]
 
 
 def test_an_iterable_ends_and_stays_ended():
-    fetch = fetcher(range(3), iterable=True)
-    assert isinstance(fetch, IterableFetch)
+    stream = job(range(3), iterable=True)
+    fetch = stream.fetcher()
+    assert fetch.func == stream.read
     assert fetch([None] * 2).tolist() == [0, 1]
     assert fetch([None] * 2).tolist() == [2]
     assert fetch([None] * 2) is END and fetch([None] * 2) is END
     fetch = fetcher(range(3), iterable=True, drop_last=True)
     assert fetch([None] * 2).tolist() == [0, 1]
     assert fetch([None] * 2) is END and fetch([None]) is END
+
+
+def test_an_iterator_that_begins_again_stays_ended():
+    class Again:
+        given = 0
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            self.given += 1
+            if self.given % 2 == 0:
+                raise StopIteration
+            return self.given
+
+    fetch = fetcher(Again(), iterable=True)
+    assert fetch([None] * 2).tolist() == [1]
+    assert fetch([None] * 2) is END
+
+
+def test_load_gives_the_batches_of_the_indices():
+    batches = load(job([5, 6, 7]), [[2, 0], [1]])
+    assert [batch.tolist() for batch in batches] == [[7, 5], [6]]
+    stream = job(range(3), iterable=True)
+    batches = load(stream, [[None] * 2] * 9)
+    assert [batch.tolist() for batch in batches] == [[0, 1], [2]]

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -61,24 +62,41 @@ def test_a_persistent_pool_that_died_is_replaced():
     assert len(list(loader)) == 3
 
 
+def until_closed():
+    """Load until the main process gives up: then the listener has ended."""
+    while any("_listen" in each.name for each in threading.enumerate()):
+        time.sleep(0.01)
+
+
 def test_a_timeout_is_an_error():
-    loader = DataLoader(
-        Items(lambda: time.sleep(3)), num_workers=1, timeout=0.5
-    )
-    with pytest.raises(RuntimeError, match=r"worker 0 in 0\.5 s"):
+    loader = DataLoader(Items(until_closed), num_workers=1, timeout=0.2)
+    with pytest.raises(RuntimeError, match=r"worker 0 in 0\.2 s"):
         list(loader)
+
+
+def test_a_pool_ends_while_a_younger_one_lives():
+    """The younger one's workers were copied with the older one's pipes."""
+    first, second = (
+        DataLoader(Items(), num_workers=2, persistent_workers=True)
+        for _ in range(2)
+    )
+    assert len(list(first)) == len(list(second)) == 9
+    processes = first._pool.processes
+    first._pool.close()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert len(list(second)) == 9
 
 
 @pytest.mark.parametrize("persistent", [False, True])
 def test_leaving_early_leaves_no_process(persistent):
     loader = DataLoader(
-        Items(n=1000), num_workers=2, persistent_workers=persistent
+        Items(n=100), num_workers=2, persistent_workers=persistent
     )
     for _ in loader:
         assert len(multiprocessing.active_children()) == 2
         break
     if persistent:
-        assert [b.item() for b in loader] == list(range(1000))
+        assert [b.item() for b in loader] == list(range(100))
     iter(loader)  # never asked for a batch
     del loader
 
@@ -92,8 +110,10 @@ def test_persistent_workers_stay():
 
 
 SCRIPT = """
-import sys, time
+import os, signal, time
 from groundup.data import DataLoader
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever ignores it
 
 class Items:
     def __len__(self):
@@ -101,16 +121,18 @@ class Items:
     def __getitem__(self, index):
         return index
 
+def tell(line):  # whole, though three processes write
+    os.write(1, f"{line}\\n".encode())
+
 def start(worker):
-    import os
-    print(os.getpid(), flush=True)
+    tell(os.getpid())
 
 try:
     for batch in DataLoader(Items(), num_workers=2, worker_init_fn=start):
-        print("ready", flush=True)
+        tell("ready")
         time.sleep(60)
 except KeyboardInterrupt:
-    print("interrupted", flush=True)
+    tell("interrupted")
 """
 
 
@@ -147,3 +169,15 @@ def test_workers_go_with_the_main_process(number):
     while not all(map(gone, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert len(workers) == 2 and all(map(gone, workers))
+
+
+def test_too_many_open_files_are_named_and_what_to_do():
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    n_open = max(map(int, os.listdir("/dev/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 24, limits[1]))
+    try:
+        with pytest.raises(RuntimeError, match=r"too many files.*ulimit -n"):
+            list(DataLoader(Items(n=1000), num_workers=1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

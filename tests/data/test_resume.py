@@ -7,7 +7,6 @@ import random
 import numpy as np
 import pytest
 import torch
-from torch.utils.data._utils.worker import _generate_state
 
 from groundup.data import (
     DataLoader,
@@ -19,7 +18,6 @@ from groundup.data import (
     random_state,
     set_random_state,
 )
-from groundup.data.resume import seed_worker
 from tests.data.nested import assert_same
 
 
@@ -54,17 +52,6 @@ def test_random_states_survive_json():
     first = draw()
     set_random_state(state)
     assert_same(draw(), first)
-
-
-@pytest.mark.parametrize("seed", [0, 5, 2**62 + 12345])
-@pytest.mark.parametrize("worker", [0, 3])
-def test_a_workers_seeds_are_torchs(seed, worker):
-    seed_worker(seed, worker)
-    ours = draw()
-    torch.manual_seed(seed + worker)
-    random.seed(seed + worker)
-    np.random.seed(_generate_state(seed, worker))
-    assert_same(ours, draw())
 
 
 def check_resumes(make, seen: int, before: int = 0) -> None:

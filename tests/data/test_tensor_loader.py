@@ -1,4 +1,4 @@
-"""groundup.data.fast: the batches of a DataLoader over a TensorDataset."""
+"""groundup.data.tensor_loader: the batches of a DataLoader over a TensorDataset."""
 
 import itertools
 import json

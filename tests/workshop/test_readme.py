@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from _config.chapters.parse import ROOT
+from _config.chapters.files import ROOT
 
 
 def test_the_example_trains_a_network(tmp_path: Path):

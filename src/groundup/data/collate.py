@@ -35,20 +35,14 @@ def _refill(container: Any, values: list) -> Any:
         return plain
 
 
-def _parts(container: Any) -> list | None:
-    """What a container holds; None for what is not a container."""
-    if isinstance(container, Mapping):
-        return [container[key] for key in container]
-    text = isinstance(container, str | bytes)
-    if isinstance(container, Sequence) and not text:
-        return list(container)
-    return None
-
-
 def map_batch(function: Callable[[Any], Any], batch: Any) -> Any:
     """The batch with every leaf, all but the containers, replaced."""
-    parts = _parts(batch)
-    if parts is None:
+    text = isinstance(batch, str | bytes)
+    if isinstance(batch, Mapping):
+        parts = [batch[key] for key in batch]
+    elif isinstance(batch, Sequence) and not text:
+        parts = list(batch)
+    else:
         return function(batch)
     return _refill(batch, [map_batch(function, part) for part in parts])
 
@@ -83,30 +77,33 @@ def default_collate(batch: list) -> Any:
             return torch.tensor(batch)
         case str() | bytes():
             return batch
+    return _refill(first, [default_collate(each) for each in _columns(batch)])
+
+
+def _columns(items: list) -> list:
+    """What all items hold at a key or a place, one after the other."""
+    first = items[0]
     if isinstance(first, Mapping):
-        parts = [[item[key] for item in batch] for key in first]
-    elif isinstance(first, Sequence):
-        sizes = sorted({len(item) for item in batch})
-        if len(sizes) > 1:
-            raise RuntimeError(f"expected items of equal size, got {sizes}")
-        parts = list(zip(*batch, strict=True))
-    else:
+        return [[item[key] for item in items] for key in first]
+    if not isinstance(first, Sequence):
         raise TypeError(
             "expected tensors, arrays, numbers, text, or mappings and "
             f"sequences of them, got {type(first).__name__}"
         )
-    return _refill(first, [default_collate(part) for part in parts])
+    sizes = sorted({len(item) for item in items})
+    if len(sizes) > 1:
+        raise RuntimeError(f"expected items of equal size, got {sizes}")
+    return list(zip(*items, strict=True))
 
 
 def to_device(
     batch: Any, device: torch.device | str, non_blocking: bool = False
 ) -> Any:
     """The batch with its tensors on the device."""
-    return map_batch(
-        lambda leaf: (
-            leaf.to(device, non_blocking=non_blocking)
-            if isinstance(leaf, Tensor)
-            else leaf
-        ),
-        batch,
-    )
+
+    def moved(leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            return leaf.to(device, non_blocking=non_blocking)
+        return leaf
+
+    return map_batch(moved, batch)

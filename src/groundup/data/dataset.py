@@ -6,36 +6,36 @@ import math
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-Item = TypeVar("Item", covariant=True)
+_Item = TypeVar("_Item", covariant=True)
 
 
-class Dataset(Generic[Item]):
+class Dataset(Generic[_Item]):
     """Items by index: fill in `__getitem__`, and `__len__` if it is known.
 
     `__getitems__(indices)` may give many items at once, where that is faster.
     """
 
-    def __getitem__(self, index: Any) -> Item:
+    def __getitem__(self, index: Any) -> _Item:
         raise NotImplementedError(f"{type(self).__name__} has no __getitem__")
 
     def __add__(self, other: "Dataset") -> "ConcatDataset":
         return ConcatDataset([self, other])
 
 
-class IterableDataset(Dataset[Item]):
+class IterableDataset(Dataset[_Item]):
     """Items in the order in which they come: fill in `__iter__`.
 
     With several workers each reads its own copy: `get_worker_info` tells them
     apart.
     """
 
-    def __iter__(self) -> Iterator[Item]:
+    def __iter__(self) -> Iterator[_Item]:
         raise NotImplementedError(f"{type(self).__name__} has no __iter__")
 
     def __add__(self, other: Dataset) -> "ChainDataset":
@@ -55,7 +55,21 @@ class ChainDataset(IterableDataset):
         return sum(len(dataset) for dataset in self.datasets)
 
 
-def same_length(datasets: Mapping[Any, Sized]) -> int:
+class TensorDataset(Dataset[tuple[Tensor, ...]]):
+    """Rows of tensors that share their first axis, as tuples."""
+
+    def __init__(self, *tensors: Tensor):
+        _same_length(dict(enumerate(tensors)))
+        self.tensors = tensors
+
+    def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
+        return tuple(tensor[index] for tensor in self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors[0])
+
+
+def _same_length(datasets: Mapping[Any, Sized]) -> int:
     """The length that all have; ValueError if they differ, with each one's."""
     lengths = {name: len(dataset) for name, dataset in datasets.items()}
     if not lengths:
@@ -66,24 +80,10 @@ def same_length(datasets: Mapping[Any, Sized]) -> int:
     return next(iter(lengths.values()))
 
 
-class TensorDataset(Dataset[tuple[Tensor, ...]]):
-    """Rows of tensors that share their first axis, as tuples."""
-
-    def __init__(self, *tensors: Tensor):
-        same_length(dict(enumerate(tensors)))
-        self.tensors = tensors
-
-    def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
-        return tuple(tensor[index] for tensor in self.tensors)
-
-    def __len__(self) -> int:
-        return len(self.tensors[0])
-
-
-class ConcatDataset(Dataset[Item]):
+class ConcatDataset(Dataset[_Item]):
     """Datasets, one after the other."""
 
-    def __init__(self, datasets: Iterable[Dataset[Item]]):
+    def __init__(self, datasets: Iterable[Dataset[_Item]]):
         self.datasets = list(datasets)
         if not self.datasets:
             raise ValueError("expected at least one dataset, got none")
@@ -93,7 +93,7 @@ class ConcatDataset(Dataset[Item]):
                 raise TypeError(f"{kind} has no indices: use ChainDataset")
         self.cumulative_sizes = list(accumulate(map(len, self.datasets)))
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int) -> _Item:
         n = len(self)
         if not -n <= index < n:
             raise IndexError(f"index {index} of a dataset of length {n}")
@@ -112,7 +112,7 @@ class StackDataset(Dataset):
         if args and kwargs:
             raise ValueError("expected datasets by position or by name only")
         self.datasets = kwargs or args
-        self._length = same_length(kwargs or dict(enumerate(args)))
+        self._length = _same_length(kwargs or dict(enumerate(args)))
 
     def __getitem__(self, index: Any) -> tuple | dict:
         if isinstance(self.datasets, dict):
@@ -123,32 +123,27 @@ class StackDataset(Dataset):
         return self._length
 
 
-class Subset(Dataset[Item]):
+class Subset(Dataset[_Item]):
     """The items of a dataset at the given indices."""
 
-    def __init__(self, dataset: Dataset[Item], indices: Sequence[int]):
+    def __init__(self, dataset: Dataset[_Item], indices: Sequence[int]):
         self.dataset = dataset
         self.indices = indices
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int | list[int]) -> _Item:
+        if isinstance(index, list):
+            return self.dataset[[self.indices[i] for i in index]]
         return self.dataset[self.indices[index]]
 
     def __len__(self) -> int:
         return len(self.indices)
 
 
-def _counts(fractions: Sequence[float], n: int) -> list[int]:
-    counts = [math.floor(fraction * n) for fraction in fractions]
-    for i in range(n - sum(counts)):
-        counts[i % len(counts)] += 1
-    return counts
-
-
 def random_split(
-    dataset: Dataset[Item],
+    dataset: Dataset[_Item],
     lengths: Sequence[int | float],
     generator: torch.Generator | None = None,
-) -> list[Subset[Item]]:
+) -> list[Subset[_Item]]:
     """Disjoint random subsets, of lengths or of fractions that add up to 1."""
     n, wanted = len(dataset), list(lengths)
     if min(lengths, default=0) < 0:
@@ -160,9 +155,12 @@ def random_split(
     for part, length in zip(wanted, lengths, strict=True):
         if length == 0:
             warnings.warn(f"a part of {part} of {n} is empty", stacklevel=2)
-    indices = torch.randperm(n, generator=generator).tolist()
-    ends = accumulate(lengths)
-    return [
-        Subset(dataset, indices[end - length : end])
-        for end, length in zip(ends, lengths, strict=True)
-    ]
+    indices = iter(torch.randperm(n, generator=generator).tolist())
+    return [Subset(dataset, list(islice(indices, k))) for k in lengths]
+
+
+def _counts(fractions: Sequence[float], n: int) -> list[int]:
+    counts = [math.floor(fraction * n) for fraction in fractions]
+    for i in range(n - sum(counts)):
+        counts[i % len(counts)] += 1
+    return counts

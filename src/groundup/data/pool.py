@@ -8,19 +8,14 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from itertools import cycle, islice
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from typing import Any
 
 from groundup.data.fetch import END
 from groundup.data.worker import Setup, work
 
-
-class WorkerTraceback(Exception):
-    """A worker's traceback as text: the cause of the exception it sent."""
-
-    def __str__(self) -> str:
-        return f"\n\n{self.args[0]}"
+_OPEN: set[Connection] = set()  # this process's ends of all pools' pipes
 
 
 def _stop(pid: int, connections: list, processes: list) -> None:
@@ -28,6 +23,7 @@ def _stop(pid: int, connections: list, processes: list) -> None:
         return  # the copy that a worker inherited
     for connection in connections:
         connection.close()
+        _OPEN.discard(connection)
     deadline = time.monotonic() + 5
     for process in processes:
         process.join(max(0.0, deadline - time.monotonic()))
@@ -39,14 +35,19 @@ def _stop(pid: int, connections: list, processes: list) -> None:
 def _death(process: Any) -> str:
     process.join(1)
     code = process.exitcode
-    if code is not None and code < 0:
+    if code is None:  # it lives: each tensor that it sent is an open file
+        return (
+            "sent what cannot be received; if too many files are open, keep "
+            "fewer batches or raise the limit (ulimit -n)"
+        )
+    if code < 0:
         how = f"was killed by {signal.Signals(-code).name}"
         hint = ", as when memory runs out" if code == -signal.SIGKILL else ""
         return f"{how}{hint}"
     return f"ended with exit code {code}"
 
 
-class Workers:
+class WorkerPool:
     """Processes that answer indices with batches, in the order asked."""
 
     def __init__(
@@ -65,37 +66,22 @@ class Workers:
             self._start(context, worker)
         self._begin(first)
 
-    def _start(self, context: BaseContext, worker: int) -> None:
-        ours, theirs = context.Pipe()
-        self.connections.append(ours)
-        forked = context.get_start_method() == "fork"
-        inherited = self.connections if forked else []
-        process = context.Process(
-            target=work,
-            args=(theirs, inherited, worker, self.setup, self.states[worker]),
-            daemon=True,
-        )
-        process.start()
-        theirs.close()
-        self.processes.append(process)
-
     def _begin(self, first: int) -> None:
         n = self.setup.num_workers
         self.turns = islice(cycle(range(n)), first, None)
         self.due: deque[int] = deque()  # who is to answer, the oldest first
         self.ended: set[int] = set()
 
-    def restart(self) -> None:
-        """Begin another epoch with the same processes."""
-        while self.due:  # what an epoch that was left early has asked for
-            self._receive(None)
-        self._begin(0)
-        for worker in range(self.setup.num_workers):
-            self._tell(worker, "epoch")
-
-
-class WorkerPool(Workers):
-    """A pool that is asked for batches and gives them in that order."""
+    def _start(self, context: BaseContext, worker: int) -> None:
+        ours, theirs = context.Pipe()
+        self.connections.append(ours)
+        _OPEN.add(ours)
+        inherited = list(_OPEN) if context.get_start_method() == "fork" else []
+        given = theirs, inherited, worker, self.setup, self.states[worker]
+        process = context.Process(target=work, args=given, daemon=True)
+        process.start()
+        theirs.close()
+        self.processes.append(process)
 
     def ask(self, index: Any) -> None:
         """Send an index to the next worker that has not ended."""
@@ -110,7 +96,8 @@ class WorkerPool(Workers):
         worker, kind, value = self._receive(timeout)
         if kind == "error":
             error, text = value
-            raise error from WorkerTraceback(text)
+            error.add_note(f"\nin worker {worker}:\n\n{text.rstrip()}")
+            raise error
         if kind == "end":
             self.ended.add(worker)
             return END
@@ -130,7 +117,7 @@ class WorkerPool(Workers):
             raise RuntimeError(f"no batch from worker {worker} in {timeout} s")
         try:
             kind, value, state = pipe.recv()
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, RuntimeError) as error:
             raise self._dead(worker) from error
         self.states[worker] = state or self.states[worker]
         return worker, kind, value
@@ -141,3 +128,11 @@ class WorkerPool(Workers):
         how = _death(process)
         self.close()
         return RuntimeError(f"worker {worker} of {n} (pid {pid}) {how}")
+
+    def restart(self) -> None:
+        """Begin another epoch with the same processes."""
+        while self.due:  # what an epoch that was left early has asked for
+            self._receive(None)
+        self._begin(0)
+        for worker in range(self.setup.num_workers):
+            self._tell(worker, "epoch")

@@ -3,8 +3,10 @@
 
 import copy
 import random
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,11 @@ from groundup.data.sampler import draw_seed
 
 def random_state() -> dict[str, Any]:
     """The states of torch's, Python's and NumPy's generators, for JSON."""
+    version, numbers, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state()
     return {
         "torch": encode(torch.get_rng_state()),
-        "python": [_listed(each) for each in random.getstate()],
+        "python": [version, list(numbers), gauss],
         "numpy": [kind, keys.tolist(), *rest],
     }
 
@@ -27,17 +30,9 @@ def random_state() -> dict[str, Any]:
 def set_random_state(state: Mapping[str, Any]) -> None:
     """Put the three generators back to a state of `random_state`."""
     torch.set_rng_state(decode(state["torch"]))
-    version, keys, gauss = state["python"]
-    random.setstate((version, tuple(keys), gauss))
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
     np.random.set_state(tuple(state["numpy"]))
-
-
-def seed_worker(base_seed: int, worker: int) -> None:
-    """Seed torch's, Python's and NumPy's generators for one worker."""
-    torch.manual_seed(base_seed + worker)
-    random.seed(base_seed + worker)
-    mixed = np.random.SeedSequence([worker, base_seed % 2**32, base_seed >> 32])
-    np.random.seed(mixed.generate_state(4))
 
 
 def encode(state: Tensor) -> str:
@@ -50,15 +45,24 @@ def decode(digits: str) -> Tensor:
     return torch.frombuffer(bytearray.fromhex(digits), dtype=torch.uint8)
 
 
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def skip(iterator: Iterator, n: int) -> None:
+    """Take n and drop them."""
+    deque(islice(iterator, n), maxlen=0)
+
+
+def _length(batches: Iterable) -> int | None:
+    try:
+        return len(batches)
+    except TypeError:
+        return None
 
 
 class Resumable:
     """Batches that can be left in the middle of an epoch and resumed there.
 
-    An epoch that its loop left early is over. Exact for samplers that draw
-    from their `generator`, or from the global one before the first index.
+    Fill in `_batches`, and `__len__` if it is known. An epoch that its loop
+    left early is over. Exact for samplers that draw from their `generator`,
+    or from the global one before the first index.
     """
 
     generator: torch.Generator | None = None
@@ -68,6 +72,16 @@ class Resumable:
     def state_dict(self) -> dict[str, Any]:
         """The position and the random states, as values that JSON can hold."""
         return copy.deepcopy(self._epoch or self._new_epoch())
+
+    def _new_epoch(self) -> dict[str, Any]:
+        return {
+            "position": 0,  # batches given so far
+            "length": _length(self),
+            "seed": None,  # drawn when the epoch begins, as is `start`
+            "start": None,
+            "generators": [encode(g.get_state()) for g in self._generators()],
+            "workers": [],
+        }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Let the next iteration go on where the state was taken."""
@@ -82,35 +96,24 @@ class Resumable:
             )
         self._epoch, self._resumes = copy.deepcopy(given), True
 
+    def _batches(self, epoch: dict[str, Any]) -> Iterator:
+        """The batches of an epoch, from its position on."""
+        raise NotImplementedError(f"{type(self).__name__} has no _batches")
+
     def _generators(self) -> list[torch.Generator]:
         """The generators that the order is drawn from, but the global one."""
         return [] if self.generator is None else [self.generator]
 
-    def _new_epoch(self) -> dict[str, Any]:
-        generators = [encode(each.get_state()) for each in self._generators()]
-        return {
-            "position": 0,  # batches given so far
-            "length": self._length(),
-            "seed": None,  # drawn when the epoch begins, as is `start`
-            "start": None,
-            "generators": generators,
-            "workers": [],
-        }
-
-    def _length(self) -> int | None:
-        try:
-            return len(self)
-        except TypeError:
-            return None
-
-
-class ResumableLoader(Resumable):
-    """What a loader does at the beginning of an epoch and at each batch."""
+    def __iter__(self) -> Iterator:
+        epoch = self._begin()
+        with _rewound(epoch):
+            batches = self._batches(epoch)
+        return self._counted(epoch, batches)
 
     def _begin(self) -> dict[str, Any]:
         """The epoch that starts now, or the one that goes on."""
-        resumes, self._resumes = self._resumes, False
-        epoch = self._epoch if resumes else self._new_epoch()
+        epoch = self._epoch if self._resumes else self._new_epoch()
+        self._epoch, self._resumes = epoch, False
         for each, state in zip(
             self._generators(), epoch["generators"], strict=True
         ):
@@ -118,22 +121,7 @@ class ResumableLoader(Resumable):
         if epoch["seed"] is None:
             epoch["seed"] = draw_seed(self.generator)
             epoch["generators"] = self._new_epoch()["generators"]
-        self._epoch = epoch
         return epoch
-
-    @contextmanager
-    def _rewound(self, epoch: dict[str, Any]) -> Iterator[None]:
-        """The global generators, for a while as they were at the start."""
-        now = random_state()
-        if epoch["start"] is None:
-            epoch["start"] = now
-            yield
-            return
-        set_random_state(epoch["start"])
-        try:
-            yield
-        finally:
-            set_random_state(now)
 
     def _counted(self, epoch: dict[str, Any], batches: Iterable) -> Iterator:
         """The batches, counted in the epoch's state, until it is over."""
@@ -144,3 +132,18 @@ class ResumableLoader(Resumable):
         finally:
             if self._epoch is epoch and not self._resumes:
                 self._epoch = None
+
+
+@contextmanager
+def _rewound(epoch: dict[str, Any]) -> Iterator[None]:
+    """The global generators, for a while as they were at the epoch's start."""
+    now = random_state()
+    if epoch["start"] is None:
+        epoch["start"] = now
+        yield
+        return
+    set_random_state(epoch["start"])
+    try:
+        yield
+    finally:
+        set_random_state(now)

@@ -9,13 +9,13 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-Index = TypeVar("Index", covariant=True)
+_Index = TypeVar("_Index", covariant=True)
 
 
-class Sampler(Generic[Index]):
+class Sampler(Generic[_Index]):
     """Indices, or lists of them: fill in `__iter__`, and `__len__` if known."""
 
-    def __iter__(self) -> Iterator[Index]:
+    def __iter__(self) -> Iterator[_Index]:
         raise NotImplementedError(f"{type(self).__name__} has no __iter__")
 
 
@@ -91,9 +91,8 @@ class RandomSampler(Sampler[int]):
                 yield torch.randperm(n, generator=generator)[:left]
 
     def __iter__(self) -> Iterator[int]:
-        return itertools.chain.from_iterable(
-            drawn.tolist() for drawn in self.draws()
-        )
+        drawn = (indices.tolist() for indices in self.draws())
+        return itertools.chain.from_iterable(drawn)
 
     def __len__(self) -> int:
         return self.num_samples
@@ -133,17 +132,12 @@ class WeightedRandomSampler(Sampler[int]):
         if self.weights.ndim != 1:
             shape = tuple(self.weights.shape)
             raise ValueError(f"expected weights of shape (n,), got {shape}")
-        self.num_samples = num_samples
-        self.replacement = replacement
+        self.num_samples, self.replacement = num_samples, replacement
         self.generator = generator
 
     def __iter__(self) -> Iterator[int]:
-        drawn = torch.multinomial(
-            self.weights,
-            self.num_samples,
-            self.replacement,
-            generator=self.generator,
-        )
+        how = self.num_samples, self.replacement
+        drawn = torch.multinomial(self.weights, *how, generator=self.generator)
         yield from drawn.tolist()
 
     def __len__(self) -> int:
@@ -169,7 +163,5 @@ class BatchSampler(Sampler[list[int]]):
                 yield batch
 
     def __len__(self) -> int:
-        n = len(self.sampler)
-        return (
-            n // self.batch_size if self.drop_last else -(-n // self.batch_size)
-        )
+        n, size = len(self.sampler), self.batch_size
+        return n // size if self.drop_last else -(-n // size)

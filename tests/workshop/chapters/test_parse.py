@@ -8,13 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from _config.chapters.files import BOOK, ROOT, ChapterError, chapter_paths
 from _config.chapters.parse import (
-    BOOK,
-    ROOT,
     Cell,
     Chapter,
-    ChapterError,
-    chapter_paths,
     parse,
     prose,
     read_book,

@@ -341,7 +341,8 @@ def test_the_page_shows_what_is_allowed_earned_and_on_loan(book, tmp_path):
         "results": {"bench_linalg.py": [result]},
     }
 
-    text = page(read_book(tmp_path / "book"), tmp_path / "tests", measured)
+    ledger = read_ledger(read_book(tmp_path / "book"), tmp_path / "tests")
+    text = page(ledger, measured, keys={"bench_linalg.py": "newer"})
 
     assert "| Reductions | `torch.sum` `torch.nansum`" in text
     assert (
@@ -357,22 +358,22 @@ def test_every_allowed_name_exists():
     names = [each for each in read_rules().allowed if each.startswith("torch.")]
 
     assert [
-        each for each in names if torch_names.look_up(each) == "missing"
+        each for each in names if torch_names.kind_of(each) == "missing"
     ] == []
 
 
 def test_names_are_kept_for_the_installed_torch_only(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        torch_names, "STORE", tmp_path / "_build" / "names.json"
+        torch_names, "ANSWERS", tmp_path / "_build" / "names.json"
     )
     torch_names.answers.cache_clear()
     assert torch_names.kind("torch.nn.Linear") == "definition"
-    kept = json.loads(torch_names.STORE.read_text())
+    kept = json.loads(torch_names.ANSWERS.read_text())
     assert kept["kinds"] == {"torch.nn.Linear": "definition"}
 
     older = json.dumps(kept | {"torch": "0.1"})
     for damaged in (older, older[:9], "[]"):
-        torch_names.STORE.write_text(damaged)
+        torch_names.ANSWERS.write_text(damaged)
         torch_names.answers.cache_clear()
         assert torch_names.answers()["kinds"] == {}
     torch_names.answers.cache_clear()
@@ -412,7 +413,7 @@ def test_a_proof_that_does_not_run_fails(pytester):
     pytester.makeini(INI)
     pytester.makepyfile(PROOFS)
 
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest("-p", "no:playwright")
 
     result.assert_outcomes(failed=3, passed=1, skipped=1)
     result.stdout.fnmatch_lines(
@@ -428,10 +429,10 @@ def test_a_file_of_proofs_that_is_skipped_fails(pytester):
     pytester.makeini(INI)
     skip = "import pytest\npytest.skip('no', allow_module_level=True)\n"
     pytester.makepyfile(test_no_proofs=skip)
-    assert pytester.runpytest_subprocess().ret == 5  # nothing ran
+    assert pytester.runpytest("-p", "no:playwright").ret == 5  # nothing ran
     pytester.makepyfile(skip + PROOFS)
 
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest("-p", "no:playwright")
 
     assert result.ret != 0
     result.stdout.fnmatch_lines(["*proves torch.matmul, *may not be skipped*"])

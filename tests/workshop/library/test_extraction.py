@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruff import find_ruff_bin
 
-from _config.chapters.parse import ROOT, read_book
+from _config.chapters.files import ROOT
+from _config.chapters.parse import read_book
 from _config.library.extraction import extract, library
 from _config.library.modules import exports
 from _config.library.output import Output

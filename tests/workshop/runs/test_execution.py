@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from _config.chapters.parse import ROOT, read_chapter
+from _config.chapters.files import ROOT
+from _config.chapters.parse import read_chapter
 from _config.runs import store
 from _config.runs.execution import execute, main, sort_out
 from _config.runs.run import clean

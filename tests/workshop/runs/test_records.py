@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from _config.chapters.parse import ROOT, ChapterError, parse, read_chapter
+from _config.chapters.files import ROOT, ChapterError
+from _config.chapters.parse import parse, read_chapter
 from _config.runs import reach
 from _config.runs import records as record
 from _config.runs.notebook import notebook

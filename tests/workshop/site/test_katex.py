@@ -1,4 +1,3 @@
-import io
 import re
 import subprocess
 import sys
@@ -7,8 +6,9 @@ from pathlib import Path
 import pytest
 from sphinx.application import Sphinx
 
-from _config.chapters.parse import ROOT
+from _config.chapters.files import ROOT
 from _config.site.katex import render
+from tests.workshop.site.small_book import fork
 
 SETTINGS = {
     "extensions": ["myst_parser", "_config.site.katex"],
@@ -21,11 +21,14 @@ SETTINGS = {
 def build(folder: Path, page: str) -> str:
     """Build the page into folder/html; the warnings."""
     (folder / "index.md").write_text(page)
-    warnings = io.StringIO()
+    return fork(folder, build_here, folder).stderr
+
+
+def build_here(folder: Path) -> None:
     out = folder / "html"
-    settings = {"confoverrides": SETTINGS, "status": None, "warning": warnings}
+    settings = {"confoverrides": SETTINGS, "status": None}
+    settings["warning"] = sys.stderr
     Sphinx(folder, None, out, out / ".doctrees", "html", **settings).build()
-    return warnings.getvalue()
 
 
 def test_a_formula_becomes_html_for_eyes_and_mathml_for_speech():

@@ -2,9 +2,6 @@
 
 import json
 import re
-import sys
-from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -12,177 +9,30 @@ from bs4 import BeautifulSoup
 from filelock import FileLock
 from sphinx.cmd.build import build_main
 
-import _config.site.sphinx_ext  # noqa: F401  before the forks
-from _config.chapters.parse import ROOT, parse, read_book
+from _config.chapters.files import ROOT
 from _config.library.modules import exports
-from _config.runs import store
 from _config.site import api, changes, figures, links, markup, receipts
 from _config.site.page import text_line
-
-FIRST = '''# %% [markdown] module="linalg"
-r"""
-# Products
-
-What is a product?
-"""
-
-# %% tags=["export"]
-"""Products of tensors."""
-
-# %%
-def matmul(a, b):
-    return [[sum(x * y for x, y in zip(r, c)) for c in zip(*b)] for r in a]
-
-# %% The product tags=["export"]
-def matmul(a: list, b: list, *, fast: bool = True) -> list:
-    """Matrix product: (n, k), (k, m*m) -> (n, m*m)."""
-    return a @ b
-
-# %% A line tags=["hide-input"] alt="A line that rises"
-plot([0, 1])
-
-# %% tags=["solution"]
-def twice(matmul):
-    return matmul(2)
-'''
-
-SECOND = '''# %% [markdown] module="nn.functional"
-r"""
-# Functions
-"""
-
-# %% Imports tags=["hide-input"]
-from groundup.linalg import matmul
-
-# %% tags=["export"]
-def affine(x: list, w: list) -> list:
-    """A product: (n, d), (d, k) -> (n, k)."""
-    return matmul(x, w)
-
-# %% tags=["record"] record="worth"
-def worth(seed):
-    return {"ours": 1.0}
-
-# %%
-é = "ü"; affine([[1]], matmul([[2]], [[3]]))
-'''
-
-RECORD = {
-    "key": "of older code", "values": {"0": {"ours": 0.123456}},
-    "mean": {"ours": 0.123456}, "deviation": {"ours": 0.012345},
-    "seconds": 2.0, "hardware": "a desk", "versions": {"torch": "2.13.0"},
-    "date": "2026-01-01",
-}  # fmt: skip
-
-SVG = """<?xml version="1.0"?><!DOCTYPE svg>
-<svg xmlns:xlink="http://www.w3.org/1999/xlink" width="9pt">
-<metadata>x</metadata>
-<defs><path id="tick" style="stroke: #000000"/></defs>
-<g id="patch_1"><use xlink:href="#tick" style="stroke: #123456"/></g>
-<text style="font: 10px 'DejaVu Sans', sans-serif; fill: #ffffff">0</text>
-<g clip-path="url(#p1)"/><clipPath id="p1"/></svg>"""
+from tests.workshop.site.small_book import (
+    FIRST,
+    SECOND,
+    SERVER,
+    SVG,
+    Built,
+    arguments,
+    build,
+    chapter,
+    page,
+    pretend_to_run,
+    run,
+)
 
 
-def chapter(text: str, name: str = "1_one/1_first"):
-    return parse(text, Path(f"book/{name}.py"), name)
-
-
-def toctree(title: str, *names: str) -> str:
-    pages = "\n".join(names)
-    return f"# {title}\n\n```{{toctree}}\n:glob:\n\n{pages}\n```\n"
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> Path:
-    """A book of two parts with one chapter each, as if it had been executed."""
-    for name, text in {
-        "index.md": toctree("Tiny", "[0-9]*/index", "api/index", "ledger"),
-        "references.bib": "",
-        "1_one/index.md": toctree("Beginnings", "[0-9]*"),
-        "2_two/index.md": toctree("Endings", "[0-9]*"),
-        "1_one/1_first.py": FIRST,
-        "2_two/1_second.py": SECOND,
-        "2_two/1_second.worth.json": json.dumps(RECORD),
-    }.items():
-        path = tmp_path / "book" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    for folder in ("src", "tests"):
-        (tmp_path / folder).mkdir()
-    pretend_to_run(tmp_path)
-    return tmp_path
-
-
-def pretend_to_run(root: Path, printed: str = "[[6]]") -> None:
-    """Store outputs for each chapter: a figure, or text."""
-    for each in read_book(root / "book"):
-        outputs = []
-        for cell in each.code:
-            data = (
-                {"image/svg+xml": SVG}
-                if "alt" in cell.metadata
-                else {"text/plain": printed}
-            )
-            output = {
-                "output_type": "display_data",
-                "data": data,
-                "metadata": {},
-            }
-            outputs.append(
-                [output] if "(" in cell.source.split("\n")[0][:9] else []
-            )
-        outputs[-1] = [
-            {"output_type": "stream", "name": "stdout", "text": printed}
-        ]
-        receipt = {"seconds": 2.0, "versions": {"torch": "2.13.0"}}
-        entry = store.Entry(store.key(each, root / "src"), outputs, receipt)
-        store.save(entry, root / "_build/store")
-
-
-@dataclass
-class Built:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def build(root: Path, *options: str) -> Built:
-    """Run Sphinx in a fork of this process, which has imported it already."""
-    arguments = ["-c", ROOT, "-D", f"groundup_root={root}", *options]
-    arguments += [root / "book", root / "html"]
-    process = get_context("fork").Process(
-        target=run_sphinx, args=(root, arguments)
-    )
-    process.start()
-    process.join()
-    texts = [(root / name).read_text("utf-8") for name in ("stdout", "stderr")]
-    return Built(process.exitcode, *texts)
-
-
-def run_sphinx(root: Path, arguments: list) -> None:
-    sys.stdout = (root / "stdout").open("w", encoding="utf-8")
-    sys.stderr = (root / "stderr").open("w", encoding="utf-8")
-    try:
-        sys.exit(build_main([str(each) for each in arguments]))
-    except SystemExit as stop:
-        if isinstance(stop.code, str):
-            print(stop.code, file=sys.stderr)
-            stop.code = 1
-        raise
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-
-
-def page(root: Path, name: str) -> BeautifulSoup:
-    return BeautifulSoup(
-        (root / "html" / f"{name}.html").read_text("utf-8"), "html.parser"
-    )
-
-
-def test_a_build_wires_chapters_library_and_store_together(book: Path):
-    built = build(book, "-W")
-    assert built.returncode == 0, built.stderr
+def test_a_build_wires_chapters_library_and_store_together(
+    first_build: tuple[Path, Built], built: Path
+):
+    book, (_, outcome) = built, first_build
+    assert outcome.returncode == 0, outcome.stderr
 
     first, second = page(book, "1_one/1_first"), page(book, "2_two/1_second")
     assert first.h1.get_text() == "1.1 Products#"
@@ -216,7 +66,8 @@ def test_a_build_wires_chapters_library_and_store_together(book: Path):
         assert (book / "html/1_one" / link).resolve().is_file()
 
 
-def test_the_sidebar_names_its_folds_and_closes_the_library(book: Path):
+def test_the_sidebar_names_its_folds_and_closes_the_library(built: Path):
+    book = built
     index = book / "book/index.md"
     reference = "\n```{toctree}\n:caption: Reference\n\napi/index\n```\n"
     index.write_text(index.read_text().replace("api/index\n", "") + reference)
@@ -230,8 +81,9 @@ def test_the_sidebar_names_its_folds_and_closes_the_library(book: Path):
 
 
 def test_a_page_is_described_by_its_beginning_and_sends_no_spare_icons(
-    book: Path,
+    built: Path,
 ):
+    book = built
     (book / "book/bibliography.md").write_text(
         "---\norphan: true\n---\n# Sources\n\nBy *authors*, of $x$.\n\n"
         "```{bibliography}\n:all:\n```\n"
@@ -249,9 +101,8 @@ def test_a_page_is_described_by_its_beginning_and_sends_no_spare_icons(
     assert ".fa-ghost{" not in style.read_text()
 
 
-def test_no_page_asks_another_host_for_anything(book: Path):
-    build(book)
-    for path in (book / "html").rglob("*.html"):
+def test_no_page_asks_another_host_for_anything(built: Path):
+    for path in (built / "html").rglob("*.html"):
         text = path.read_text("utf-8")
         assert "mathjax@" not in text and "require.js" not in text
         soup = BeautifulSoup(text, "html.parser")
@@ -261,8 +112,8 @@ def test_no_page_asks_another_host_for_anything(book: Path):
         ]
 
 
-def test_only_pages_that_show_a_change_are_read_again(book: Path):
-    build(book)
+def test_only_pages_that_show_a_change_are_read_again(built: Path):
+    book = built
     unchanged = build(book, "-W").stdout
     pretend_to_run(book, "[[7]]")  # the outputs differ under the same keys
     path = book / "book/1_one/1_first.py"
@@ -281,14 +132,12 @@ def test_only_pages_that_show_a_change_are_read_again(book: Path):
     )
 
 
-def test_a_chapter_is_read_again_when_only_its_store_key_changed(book: Path):
+def test_a_chapter_is_read_again_when_only_its_store_key_changed(built: Path):
+    book = built
     module = book / "src/groundup/linalg.py"
     module.parent.mkdir()
-    module.write_text("X = 1\n")
-    pretend_to_run(book, "old")
-    build(book)
     module.write_text("X = 2\n")
-    pretend_to_run(book, "new\nand two lines")
+    pretend_to_run(book, "new\nand two lines", "2_two")
 
     built = build(book, "-W").stdout
 
@@ -310,7 +159,8 @@ def test_a_chapter_that_has_not_run_is_refused_by_name(book: Path):
     assert "Traceback" not in built.stderr
 
 
-def test_a_draft_shows_a_chapter_that_has_not_run(book: Path):
+def test_a_draft_shows_a_chapter_that_has_not_run(built: Path):
+    book = built
     path = book / "book/2_two/1_second.py"
     path.write_text(SECOND.replace("[[3]]", "[[4]]"), "utf-8")
 
@@ -333,15 +183,13 @@ def test_one_chapter_can_be_built_without_the_others(book: Path):
     assert page(book, "1_one/1_first").select(".cell_input")
 
 
-def test_a_build_waits_for_another_of_the_same_folder(book: Path):
-    arguments = ["-q", "-c", ROOT, "-D", f"groundup_root={book}"]
-    arguments += [book / "book", book / "html"]
-    second = get_context("fork").Process(
-        target=run_sphinx, args=(book, arguments)
-    )
+def test_a_build_waits_for_another_of_the_same_folder(built: Path):
+    book = built
+    command = (book, build_main, [arguments(book, "-q")])
+    second = SERVER.Process(target=run, args=command)
     with FileLock(book / "html.lock"):
         second.start()
-        second.join(10)
+        second.join(4)
         assert second.is_alive()
     second.join()
     assert second.exitcode == 0 and page(book, "index").h1
@@ -354,8 +202,9 @@ def test_an_unknown_chapter_is_named(book: Path):
 
 
 def test_a_warning_names_its_line_and_fails_every_build_until_mended(
-    book: Path,
+    built: Path,
 ):
+    book = built
     path = book / "book/2_two/1_second.py"
     wrong = SECOND + '\n# %% [markdown]\n"""\n\nSee {doc}`/nowhere`.\n"""\n'
     path.write_text(wrong, "utf-8")
@@ -534,8 +383,7 @@ def test_a_receipt_without_a_repository_names_no_commit(monkeypatch, tmp_path):
     receipts.commit.cache_clear()
 
 
-def test_downloads_are_notebooks_with_outputs(book: Path):
-    build(book)
-    path = book / "html/_sources/2_two/1_second.ipynb"
+def test_downloads_are_notebooks_with_outputs(built: Path):
+    path = built / "html/_sources/2_two/1_second.ipynb"
     cells = json.loads(path.read_text("utf-8"))["cells"]
     assert cells[-1]["outputs"][0]["text"] == ["[[6]]"]

@@ -1,10 +1,13 @@
-import shutil
+"""Each check finds what was made wrong, and nothing on a page that is right."""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from _config.site.browser import MODES, check_site
-from _config.site.site_files import Problem, broken_links, too_heavy
+from tests.site import checks
+from tests.site.conftest import Visit, served
+from tests.site.files import broken_links, page_names, too_heavy
 
 GOOD = """<!doctype html><html lang="en"><head><title>Good</title>
 <link rel="icon" href="data:,"><meta name="viewport" content="width=device-width">
@@ -31,40 +34,35 @@ def test_links_and_anchors_inside_the_site_must_exist(tmp_path: Path):
         index='<a href="../index.html#here">7</a><a href="/index.html">8</a>',
     )
 
-    found = [(it.page, it.check, it.element) for it in broken_links(tmp_path)]
-
-    assert found == [
-        ("index.html", "broken link", "no.html"),
-        ("index.html", "no such anchor", "#gone"),
-        ("index.html", "broken link", "no.png"),
+    assert [*broken_links(tmp_path)] == [
+        "index.html: broken link: no.html",
+        "index.html: no such anchor: #gone",
+        "index.html: broken link: no.png",
     ]
 
 
 def test_a_page_is_weighed_as_sent_alone_and_with_shared_files_cached(
     tmp_path: Path,
 ):
-    (tmp_path / "text.css").write_text("a" * 1_000_000)  # gzip: 1 kB
-    (tmp_path / "font.woff2").write_bytes(bytes(300_000))
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "_static/text.css").write_text("a" * 1_000_000)  # gzip: 1 kB
+    (tmp_path / "_static/font.woff2").write_bytes(bytes(300_000))
     (tmp_path / "own.png").write_bytes(bytes(80_000))
-    loaded = {
-        "light.html": {"text.css", "font.woff2"},
-        "heavy.html": {"text.css", "font.woff2", "own.png"},
-    }
+    shared = {"_static/text.css", "_static/font.woff2"}
 
-    found = [
-        (it.page, it.check, it.element) for it in too_heavy(tmp_path, loaded)
-    ]
+    light = [*too_heavy(tmp_path, "light.html", shared)]
+    heavy = [*too_heavy(tmp_path, "heavy.html", shared | {"own.png"})]
 
-    assert found == [
-        ("heavy.html", "first view", "font.woff2"),
-        ("heavy.html", "next page", "own.png"),
+    assert light == []
+    assert [it.rpartition(": ")[0] for it in heavy] == [
+        "first view: _static/font.woff2",
+        "next page: own.png",
     ]
 
 
-def test_a_problem_names_page_mode_and_element():
-    problem = Problem("a.html", "phone dark", "cut", "p.note", "on the left")
-
-    assert str(problem) == "a.html [phone dark]: cut: p.note: on the left"
+def test_a_page_that_leads_on_is_no_page_to_look_at(tmp_path: Path):
+    write(tmp_path, index="", old='<meta http-equiv="refresh" content="0">')
+    assert page_names(tmp_path) == ["index.html"]
 
 
 # What each check that needs a browser must find: its line, and the fault.
@@ -87,46 +85,76 @@ BAD = {
     "code is not highlighted": '<div class="highlight"><span class="k">def</span></div>',
     "formula not rendered": '<span class="math">\\(x\\)</span>',
     "formula without its font": '<span class="math"><span class="katex"><span class="katex-html">x</span></span></span>',
-    "not found by: Heading": "",
+}
+PAPER = {
+    "folded on paper: Title": "<details><summary>Title</summary><p>text</p></details>",
+    "dark on paper: div.night": '<article><div class="night" style="background: #123">dark</div></article>',
 }
 BARE = '<html lang="en"><head><title>Bare</title></head><body><h1>Bare</h1><main></main></body></html>'
 FOUND = '<p class="search-summary">found</p><p id="search-results"><a href="good.html">good</a></p>'
 
 
 @pytest.fixture(scope="module")
-def problems(tmp_path_factory: pytest.TempPathFactory) -> list[Problem]:
-    pytest.importorskip("playwright")
-    if not shutil.which("chromium"):
-        pytest.skip("no Chromium")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     site = tmp_path_factory.mktemp("site")
     write(site, good="<p>fine</p>", bad="".join(BAD.values()), search=FOUND)
+    write(site, lost="", paper="".join(PAPER.values()))
+    write(
+        site,
+        buttons="<button class='search-button__button'>a</button><button class='primary-toggle' style='color: #ccc'>menu</button>",
+    )
     (site / "bare.html").write_text(BARE)
-    return check_site(site)
+    with served(site) as address:
+        yield address
 
 
-@pytest.mark.parametrize("line", BAD)
-def test_each_check_finds_what_was_made_wrong(
-    problems: list[Problem], line: str
-):
-    found = [str(it) for it in problems if it.page == "bad.html"]
+def problems(visit: Visit, address: str, name: str) -> list[str]:
+    """What all checks find on a page, in all modes."""
+    found = []
+    for mode in checks.MODES:
+        page, watch = visit(address, name, mode)
+        found += checks.shown(page, dark=mode.endswith("dark"))
+        found += watch.problems
+    page, watch = visit(address, name, java_script_enabled=False)
+    found += [*checks.without_scripts(page), *watch.problems]
+    return found
 
-    assert any(f"]: {line}" in it for it in found), found
+
+def test_each_check_finds_what_was_made_wrong(visit: Visit, address: str):
+    found = problems(visit, address, "bad.html")
+    missed = [line for line in BAD if not any(line in it for it in found)]
+    assert missed == [], found
 
 
 def test_without_scripts_an_empty_or_colourless_page_is_found(
-    problems: list[Problem],
+    visit: Visit, address: str
 ):
-    found = {
-        it.check
-        for it in problems
-        if (it.page, it.mode) == ("bare.html", "no scripts")
-    }
-
-    assert found >= {"no text", "no colours"}
+    found = problems(visit, address, "bare.html")
+    assert {*found} >= {"no text: main", "no colours: body"}
 
 
 def test_a_page_without_faults_has_no_problem_in_any_mode(
-    problems: list[Problem],
+    visit: Visit, address: str
 ):
-    assert [str(it) for it in problems if it.page == "good.html"] == []
-    assert {it.mode for it in problems} >= set(MODES)
+    assert problems(visit, address, "good.html") == []
+    page, _ = visit(address, "good.html")
+    assert [*checks.on_paper(page)] == []
+
+
+def test_what_the_search_does_not_find_is_named(visit: Visit, address: str):
+    page, _ = visit(address, "good.html")
+    assert [*checks.searched(page, address, "good.html")] == []
+    assert [*checks.searched(page, address, "lost.html")] == [
+        "not found by: Heading"
+    ]
+
+
+def test_what_is_dark_or_folded_on_paper_is_found(visit: Visit, address: str):
+    page, _ = visit(address, "paper.html")
+    assert {*checks.on_paper(page)} == {*PAPER}
+
+
+def test_faults_behind_the_buttons_are_found(visit: Visit, address: str):
+    page, _ = visit(address, "buttons.html")
+    (first, *_) = checks.pressed(page)
+    assert first.startswith("axe color-contrast: .primary-toggle")

@@ -1,0 +1,133 @@
+"""From chapters to pages in one process: ``python -m _config.build [CHAPTER]``.
+
+The library is extracted, the ledger judged, what changed executed, stale
+benchmarks measured, and Sphinx builds the pages.  The steps share one Book,
+which knows what need not be done again; the first that fails ends the build.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TextIO
+
+from _config.chapters.files import ROOT, ChapterError, shown
+from _config.library.extraction import extract
+from _config.runs import benchmarks, execution
+from _config.site.book import Book, open_book
+
+
+def build(only: str = "", root: Path = ROOT) -> int:
+    """All steps, for the book or for one chapter; 0 if all is well."""
+    try:
+        book = open_book(root, root / "book")
+        for path in renew(book):
+            print(shown(path))
+        paths = execution.chosen([only] if only else [], book.folder)
+        errors = judge(book)
+    except ExceptionGroup as group:
+        errors = group.exceptions
+    except (ChapterError, LookupError, ValueError) as error:
+        errors = [error]
+    if errors:
+        print(*errors, sep="\n", file=sys.stderr)
+        return 1
+    names = [name for name, path in book.paths.items() if path in paths]
+    if failed := run(book, names):
+        return failed
+    if only:
+        options = ["-D", f"groundup_only={names[0]}"]
+    else:
+        options = ["-W", "-j", "2"]
+        measure(book)
+    book.save()
+    return sphinx(root, *options)
+
+
+def renew(book: Book) -> list[Path]:
+    """Extract the library, where code has changed; the files that changed."""
+    try:
+        if not book.due("library", book.cells["code"], book.sources):
+            return []
+    except ChapterError:
+        pass  # extraction tells all that is wrong
+    changed = extract(book.folder, book.src)
+    book.due("library", book.cells["code"], book.sources)
+    return changed
+
+
+def judge(book: Book) -> Sequence[ChapterError]:
+    """What the ledger refuses, where code or proofs have changed."""
+    due = book.due("ledger", book.cells["code"], book.proofs)
+    return book.ledger.errors if due else []
+
+
+def run(book: Book, names: Iterable[str]) -> int:
+    """Execute what has not run as it is now; repeat the others' warnings."""
+    stale = []
+    for name in names:
+        try:
+            facts = book.facts(name)
+        except ChapterError:  # execution says it, and runs the others
+            facts = {"ran": False}
+        if facts["ran"]:
+            for warning in facts["warnings"]:
+                print(warning, file=sys.stderr)
+        else:
+            stale.append(name)
+    places = f"--book={book.folder}", f"--src={book.src}"
+    places += (f"--store={book.store}",)
+    return execution.main([*stale, *places]) if stale else 0
+
+
+def measure(book: Book) -> None:
+    """Time what has changed, so that the ledger's page has its ratios."""
+    folder = book.tests / "benchmarks"
+    if folder.exists() and book.due("benchmarks", book.measured):
+        places = f"--benchmarks={folder}", f"--store={book.bench}"
+        benchmarks.main(["--stale", *places, f"--src={book.src}"])
+        book.due("benchmarks", book.measured)
+
+
+def sphinx(root: Path, *options: str) -> int:
+    """The pages, by Sphinx, which shows what it does."""
+    from sphinx.cmd.build import build_main  # here, to refuse a chapter at once
+
+    build = root / "_build"
+    places = ["-c", ROOT, "-d", build / "doctrees", root / "book"]
+    settings = ["-D", f"groundup_root={root}", *options]
+    with redirect_stdout(Status(sys.stdout)):
+        return build_main([*settings, *map(str, [*places, build / "html"])])
+
+
+class Status:
+    """A stream that keeps, of Sphinx's many lines, those that show progress."""
+
+    SHOWN = re.compile(r"(reading sources|writing output)\.\.\. *\[")
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.line, self.open = stream, "", False
+
+    def write(self, text: str) -> None:
+        """Collect a line, which in a terminal overwrites the one before."""
+        self.line += text
+        if text[-1:] in ("\n", "\r"):
+            if self.SHOWN.search(self.line) or self.open:
+                self.stream.write(self.line)
+                self.stream.flush()
+                self.open = text[-1] == "\r"
+            self.line = ""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("chapter", nargs="?", default="")
+    help = "holds book, src and tests"
+    parser.add_argument("--root", type=Path, default=ROOT, help=help)
+    options = parser.parse_args()
+    return build(options.chapter, options.root.resolve())

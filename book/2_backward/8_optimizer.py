@@ -837,7 +837,9 @@ class CombinedOptimizer(CombinedOptimizer):
 
 # %%
 both, twin = (
-    CombinedOptimizer(Averaged([matrix], {"lr": lr}), Averaged([bias], {"lr": 1}))
+    CombinedOptimizer(
+        Averaged([matrix], {"lr": lr}), Averaged([bias], {"lr": 1})
+    )
     for lr in (0.1, 9.0)
 )
 matrix.grad, bias.grad = torch.ones(3, 2), torch.ones(3)

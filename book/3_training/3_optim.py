@@ -28,7 +28,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
-from IPython.display import Markdown
 from matplotlib.patches import Ellipse
 from torch import Tensor, tensor
 
@@ -116,7 +115,7 @@ draw({f"lr = {lr}": descend(sgd_step, lr=lr) for lr in (0.01, 0.07, 0.081)})
 r"""
 The steep direction allows no rate above 2/25: beyond it the jumps from wall to
 wall grow. At that rate, how many steps does the flat direction take to come ten
-times closer?
+times closer? Most of this chapter is about this conflict.
 """
 
 # %%
@@ -126,15 +125,13 @@ math.log(0.1) / math.log(1 - 2 / 25)
 
 # %% [markdown]
 r"""
-All that follows is about this conflict, but for one section.
-
 ## Weight decay, and L2
 
-There are two ways to keep weights
-small. One can let them *decay*: multiply them by a little less than 1 in every
-step. Or one can add the *penalty* $\tfrac\lambda2 \lVert\theta\rVert^2$ to the
-loss, called {term}`L2 regularisation`; its gradient is $\lambda\theta$, so there
-is nothing to compute but a sum.
+There are two ways to keep weights small. One can let them *decay*: multiply them
+by a little less than 1 in every step. Or one can add the *penalty*
+$\tfrac\lambda2 \lVert\theta\rVert^2$ to the loss, called {term}`L2
+regularisation`; its gradient is $\lambda\theta$, so there is nothing to compute
+but a sum.
 """
 
 
@@ -153,8 +150,8 @@ assert_close(descend(sgd_l2, lr=0.02, weight_decay=2.0), decayed)
 
 # %% [markdown]
 r"""
-The same path. For plain gradient descent the two names mean one thing, and that
-is why people use them as if they always did. Wait for Adam.
+The same path. For plain gradient descent the two names mean one thing, and
+people use them as if they always did. Wait for Adam.
 
 ## Momentum
 
@@ -177,12 +174,15 @@ def sgd_step(param, grad, state, lr, momentum=0.0):
     param -= lr * grad
 
 
+heavy = descend(sgd_step, lr=0.02, momentum=0.9)
+loss_at(heavy)[[0, 1, 10, 30]]
+
 # %% [markdown]
 r"""
-A heavy ball overshoots. Nesterov's variant looks ahead: take the gradient where
-the ball *will be* once its momentum has carried it. In the form that needs the
-gradient only where we stand {cite:p}`sutskever2013`, the step uses the buffer
-one update further on, $g + \mu b$ in place of $b$.
+A heavy ball overshoots. {term}`Nesterov momentum` looks ahead: take the gradient
+where the ball *will be* once its momentum has carried it. In the form that needs
+the gradient only where we stand {cite:p}`sutskever2013`, the step uses the
+buffer one update further on, $g + \mu b$ in place of $b$.
 
 That is the stepper of the library. It works in place: `add_` with `alpha` is
 one pass over the memory, where `param -= lr * grad` makes a tensor first. Its
@@ -214,7 +214,7 @@ def sgd_step(
 
 
 # %% Descent, momentum, Nesterov's momentum, at one rate alt="Three paths at a rate of 0.02. Plain descent turns into the floor and has not arrived after 30 steps. Momentum 0.9 swings across the valley several times and past the goal. Nesterov's swings once and then follows the floor." tags=["hide-input"]
-heavy = descend(sgd_step, lr=0.02, momentum=0.9)
+assert_close(descend(sgd_step, lr=0.02, momentum=0.9), heavy)
 ahead = descend(sgd_step, lr=0.02, momentum=0.9, nesterov=True)
 plain = descend(sgd_step, lr=0.02)
 draw({"plain": plain, "momentum 0.9": heavy, "Nesterov, 0.9": ahead})
@@ -229,12 +229,17 @@ of 60 rates, over 60 steps. What is left of the loss then?
 # %%
 def best(step: Callable, turn: Tensor = torch.eye(2), **options: Any) -> float:
     """The smallest loss after 60 steps, over 60 rates from 0.003 to 1."""
-    valley = {"slope": lambda x: turn.T @ slope(turn @ x)}
-    valley["start"] = turn.T @ START
     rates = torch.logspace(-2.5, 0, 60).tolist()
-    ends = [descend(step, 60, lr=lr, **valley, **options)[-1] for lr in rates]
+    options |= turned(turn)
+    ends = [descend(step, 60, lr=lr, **options)[-1] for lr in rates]
     losses = loss_at(torch.stack(ends) @ turn.T)
     return losses.nan_to_num(torch.inf).min().item()
+
+
+def turned(turn: Tensor) -> dict[str, Any]:
+    """The valley, turned: of use further below."""
+    start = {"start": turn.T @ START}
+    return start | {"slope": lambda x: turn.T @ slope(turn @ x)}
 
 
 left = {
@@ -243,25 +248,23 @@ left = {
     for momentum in (0.5, 0.7, 0.9)
 }
 left = {("plain", 0.0): best(sgd_step)} | left
-{which: f"{loss:.0e}" for which, loss in left.items()}
-
-# %%
 assert left["heavy", 0.5] < 1e-9 < 1e-4 < left["heavy", 0.9]
 assert left["heavy", 0.5] < left["Nesterov", 0.5]
 assert left["Nesterov", 0.9] < left["heavy", 0.9] / 100
+{which: f"{loss:.0e}" for which, loss in left.items()}
 
 # %% [markdown]
 r"""
 How much momentum is worth depends on the valley. A momentum of 0.5 suits this
-short one, and wins by many powers of ten. A ball as heavy as 0.9 is still
-swinging after 60 steps and has gained next to nothing; there looking ahead
-helps. With 0.5 there is little to look ahead to, and Nesterov's form is the
-slower one.
+one, and wins by many powers of ten. A ball as heavy as 0.9 is still swinging
+after 60 steps and has gained next to nothing; there looking ahead helps. At 0.5
+Nesterov's form is the slower one.
 
 ## Version 1: something to hold it
 
 A stepper serves one parameter. A model has many, and whoever trains it wants to
-say `step()`. A few lines are enough for that.
+say `step()`. A few lines are enough for that, and a check for this and all later
+versions: an optimiser ends where its stepper does.
 """
 
 
@@ -276,14 +279,6 @@ class SGD:
             sgd_step(param, param.grad, self.state[param], **self.options)
 
 
-# %% [markdown]
-r"""
-And a check, which all versions have to pass: an optimiser's steps end where
-those of its stepper do.
-"""
-
-
-# %%
 def check(kind: Callable, path: Tensor, **options: Any) -> Tensor:
     """Step from the start of a path to its end: (2,)."""
     param = path[0].clone()
@@ -321,13 +316,9 @@ def rmsprop_step(param, grad, state, lr, alpha=0.99, eps=1e-8):
 
 
 TURN = tensor([[1.0, -1.0], [1.0, 1.0]]) / math.sqrt(2)
-turned = {
-    "slope": lambda param: TURN.T @ slope(TURN @ param),
-    "start": TURN.T @ START,
-}
 rates = {"lr": 0.15, "alpha": 0.9}
 rmsprop = descend(rmsprop_step, **rates)
-mixed = descend(rmsprop_step, **rates, **turned)
+mixed = descend(rmsprop_step, **rates, **turned(TURN))
 
 # %% RMSprop, and RMSprop in a valley that is turned alt="RMSprop goes down a straight diagonal to the valley floor and reaches the goal. In the valley turned by 45 degrees, drawn turned back, it falls to the floor at once and creeps along it." tags=["hide-input"]
 draw({"RMSprop": rmsprop, "RMSprop, the valley turned": mixed @ TURN.T})
@@ -336,33 +327,31 @@ draw({"RMSprop": rmsprop, "RMSprop, the valley turned": mixed @ TURN.T})
 r"""
 It crosses both directions at the same pace: that the valley is narrow has
 disappeared. But only because its axes are the parameters'. The second panel is
-the same valley turned by 45° (and the path turned back, to be compared). Now
-each parameter sees a mixture of both slopes, so there is nothing left to tell
-apart. Again at the best rate of each, after 60 steps:
+the valley turned by 45° (the path is turned back). Each parameter now sees a
+mixture of both slopes, and there is nothing left to tell apart. Again after 60
+steps, each at its best rate:
 """
 
 
 # %%
-contest = {
+rivals = {
     "plain": (sgd_step, {}),
     "momentum": (sgd_step, {"momentum": 0.5}),
     "RMSprop": (rmsprop_step, {"alpha": 0.9}),
 }
-straight = {k: best(step, **o) for k, (step, o) in contest.items()}
-twisted = {k: best(step, TURN, **o) for k, (step, o) in contest.items()}
-{k: (f"{straight[k]:.0e}", f"{twisted[k]:.0e}") for k in contest}
-
-# %%
+straight = {k: best(step, **o) for k, (step, o) in rivals.items()}
+twisted = {k: best(step, TURN, **o) for k, (step, o) in rivals.items()}
 assert straight["RMSprop"] < 1e-3 * straight["plain"]
 assert twisted["RMSprop"] > straight["plain"]
 assert_close(twisted["plain"], straight["plain"], rtol=0.01)
+{k: (f"{straight[k]:.0e}", f"{twisted[k]:.0e}") for k in rivals}
 
 # %% [markdown]
 r"""
 Descent and momentum do not notice the turn. RMSprop loses all that it had
-gained: its best rate is now no better than plain descent's. A rate for every
-parameter is worth something where the steep and the flat directions are
-parameters, and nothing where they are mixtures of them.
+gained, and at its best is no better than plain descent. A rate for every
+parameter pays where the steep and the flat directions are parameters, and not
+where they are mixtures of them.
 
 ## Adam
 
@@ -409,9 +398,8 @@ draw({"Adam": corrected, "uncorrected": uncorrected})
 r"""
 The first step of Adam is $\eta$ in every direction, whatever the gradient: its
 sign is all that is left. Without the correction it is
-$(1-\beta_1)/\sqrt{1-\beta_2}$ times as long, the number above, since the mean
-of squares starts further from its goal than the mean; and the second step is
-longer still.
+$(1-\beta_1)/\sqrt{1-\beta_2}$ times as long, the number above, and the second
+step is longer still.
 
 The stepper of the library saves a pass over the memory by moving the
 corrections out of the tensors. With $c = \sqrt{1-\beta_2^t}$ the step is
@@ -458,9 +446,14 @@ def adam_step(
 
 # %%
 assert_close(descend(adam_step, lr=0.2, n=40), corrected, atol=1e-4)
+assert best(adam_step) > 1e9 * left["heavy", 0.5]
+f"{best(adam_step):.0e}"
 
 # %% [markdown]
 r"""
+In the valley, at its best rate, Adam does not come near a momentum of 0.5. Its
+worth will show in a network.
+
 ## Where decay and L2 part
 
 With L2 the penalty's gradient $\lambda\theta$ is part of $g$, and Adam divides
@@ -526,10 +519,10 @@ class Optimizer:
             for param in group["params"]:
                 state = self.state[param]
                 if not state:
-                    state.update(self.start(param))
+                    state.update(self.start(param, group))
                 self.update(param, param.grad, state, group)
 
-    def start(self, param):
+    def start(self, param, group):
         return {}
 
 
@@ -546,8 +539,8 @@ class Adam(Optimizer):
     def __init__(self, params, lr):
         super().__init__(params, {"lr": lr})
 
-    def start(self, param):
-        return new_state(param, {}, "exp_avg", "exp_avg_sq")
+    def start(self, param, group):
+        return new_state(param, group, "exp_avg", "exp_avg_sq")
 
     def update(self, param, grad, state, group):
         adam_step(param, grad, state, group["lr"])
@@ -637,7 +630,7 @@ nor with dampening: torch refuses both, and so does `check`.
 ### In one pass
 
 Five operations on tensors read and write every number five times over. Torch
-has kernels that do a whole step in one pass, and does not use them unless asked.
+has a {term}`fused kernel` for a whole step, and does not use it unless asked.
 Once our steppers are shown to equal them, we may ask, and the frame does so for
 all parameters that a kernel can take.
 
@@ -681,8 +674,7 @@ check(SGD, ahead, lr=0.02, momentum=0.9, nesterov=True)
 
 # %% [markdown]
 r"""
-Adam in the same way. The class serves both kinds of decay: torch has an option
-for it.
+Adam in the same way. It serves both kinds of decay, as torch's does.
 """
 
 
@@ -743,8 +735,11 @@ class Adam(Adam):
 
 # %%
 check(partial(Adam, fused=False), corrected, lr=0.2)
-optimizer = Adam([START], amsgrad=True)
-optimizer.start(START, optimizer.param_groups[0])
+
+# %% [markdown]
+r"""
+There is a kernel for either kind of decay.
+"""
 
 
 # %% Adam by a kernel tags=["export"] module="optim.adam" earns="torch.optim.Adam torch._fused_adam_ torch._fused_adamw_"
@@ -777,7 +772,7 @@ class Adam(Adam):
 
 # %% [markdown]
 r"""
-There is a kernel for either kind of decay. AdamW is Adam with the other decay. It stays decoupled whatever it loads, for an
+AdamW is Adam with the other decay. It stays decoupled whatever it loads, for an
 old state dict knows nothing of that option.
 """
 
@@ -828,7 +823,6 @@ of a short run shows mostly how much each method still shakes.
 
 # %%
 def pixels(train: bool) -> tuple[Tensor, Tensor]:
-    """Images as rows of numbers in [0, 1], and their kinds."""
     images, kinds = fashion_mnist(train=train)
     return images.flatten(1).float() / 255, kinds
 
@@ -897,19 +891,18 @@ plt.ylabel("loss")
 plt.legend()
 plt.show()
 
-# %% What came out tags=["remove-input"]
-plain, heavy_ball, adam = (max(scores[name])[1] for name in contest)
-assert plain + 0.01 < heavy_ball < adam
+# %%
+plain, ball, adam = (max(tried)[1] for tried in scores.values())
+assert plain + 0.01 < ball < adam
 assert all(max(tried)[2] == tried[1][2] for tried in scores.values())
-Markdown(
-    f"Plain descent reaches {plain:.1%}, with momentum {heavy_ball:.1%}, Adam "
-    f"{adam:.1%}, from the same gradients. The middle one of the three rates "
-    "is the best each time. One seed says no more; "
-    "{doc}`/3_training/8_optimizers` takes five, more methods and set-ups."
-)
 
 # %% [markdown]
 r"""
+From the same gradients momentum makes more than plain descent, and Adam more
+than momentum. The middle one of the three rates is the best each time. One seed
+and one set-up say no more than that: {doc}`/3_training/8_optimizers` takes five,
+more methods, a constant rate and larger batches.
+
 ## What we built
 
 * `SGD`, with momentum and Nesterov's, and its step, `sgd_step` (`optim.sgd`).
@@ -918,8 +911,8 @@ r"""
 ## Questions
 
 :::{dropdown} Why does momentum help in a narrow valley?
-Across the valley successive gradients have opposite signs and cancel in the
-sum. Along it they agree, and the sum grows to $1/(1-\mu)$ times one gradient.
+Across the valley successive gradients have opposite signs and cancel. Along it
+they agree, and the sum grows to $1/(1-\mu)$ times one gradient.
 :::
 
 :::{dropdown} With which optimiser are L2 and weight decay the same, and why not with Adam?
@@ -997,6 +990,6 @@ for share in (0.9, 1.03):
 
 # %% [markdown]
 r"""
-A loop of nine lines trains all this, and every chapter from here on would write
-it again. The next one, {doc}`/3_training/4_learner`, writes it once.
+Each chapter from here on would write the loop above again. The next,
+{doc}`/3_training/4_learner`, writes it once.
 """

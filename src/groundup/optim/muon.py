@@ -27,7 +27,8 @@ def multiplies_bfloat16(kind: str) -> bool:
     """Whether a kind of device has units for products of bfloat16."""
     if kind != "cpu":
         return kind == "cuda"
-    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    known = getattr(torch.cpu, "get_capabilities", dict)  # not in old torch
+    return bool(known().get("amx_bf16"))
 
 
 def newton_schulz(

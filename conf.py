@@ -1,4 +1,4 @@
-"""Sphinx's settings.  Build with ``sphinx-build -W -c . book _build/html``."""
+"""Sphinx's settings.  ``python -m _config.build`` gives it the book."""
 
 import os
 import sys

@@ -6,8 +6,8 @@ Rooms; each uses only those above it::
     library/   exported cells -> the modules of src/groundup/
     ledger/    what each chapter earns, borrows and uses; proofs
     runs/      what a change can reach, execution, records, benchmarks, data
-    site/      Sphinx: pages, links, the API, the theme, the browser
+    site/      Sphinx: pages, links, the API, the theme; a build's steps
 
-The commands ``extract``, ``execute``, ``record`` and ``bench`` are their doors,
-as is ``ledger`` itself.
+The commands ``build``, ``extract``, ``execute``, ``record`` and ``bench`` are
+their doors, as is ``ledger`` itself.
 """

@@ -1,8 +1,8 @@
-"""The command ``python -m _config.bench``: see ``runs.benchmarks``."""
+"""The command ``python -m _config.bench``: see ``runs.ratios``."""
 
 import sys
 
-from _config.runs.benchmarks import main
+from _config.runs.ratios import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,8 +1,8 @@
-"""The command ``python -m _config.build``: see ``site.build``."""
+"""The command ``python -m _config.build``: see ``site.steps``."""
 
 import sys
 
-from _config.site.build import main
+from _config.site.steps import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,8 +1,8 @@
-"""The command ``python -m _config.record``: see ``runs.records``."""
+"""The command ``python -m _config.record``: see ``runs.measure``."""
 
 import sys
 
-from _config.runs.records import main
+from _config.runs.measure import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,20 +13,13 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from _config.chapters.files import (  # noqa: F401  until all ask files.py
-    BOOK,
-    ROOT,
-    SRC,
-    ChapterError,
-    chapter_paths,
-    shown,
-)
+from _config.chapters.files import BOOK, ChapterError, chapter_paths
 from _config.chapters.markers import marker_lines, read_marker
 
 MAGIC = re.compile(r"\s*[%!?]|\s*[\w., ]+=\s*[%!]|.*\w\?+\s*$")
 # Characters that str.splitlines() takes for line ends but Python does not:
 # a round trip through Jupytext would change a text that holds one of them.
-FOREIGN = re.compile("[\0\ufeff\v\f\x1c-\x1e\x85\u2028\u2029]")
+UNPRINTED = re.compile("[\0\ufeff\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -113,10 +106,6 @@ class Chapter:
         default = self.cells[0].metadata.get("module")
         return cell.metadata.get("module", default)
 
-    def statements(self, cell: Cell) -> list[ast.stmt]:
-        """The statements of a code cell, with the file's line numbers."""
-        return cell.statements
-
     @cached_property
     def tree(self) -> ast.Module:
         """The syntax tree of all code, with the file's line numbers."""
@@ -145,11 +134,6 @@ def parse_code(cell: Cell) -> list[ast.stmt]:
         raise ChapterError(cell.path, first, message) from None
 
 
-def prose(cell: Cell) -> str:
-    """The text of a markdown cell, out of its string literal; else empty."""
-    return cell.prose
-
-
 def read_book(book: Path = BOOK) -> list[Chapter]:
     """Parse every chapter, in reading order."""
     return [read_chapter(path, book) for path in chapter_paths(book)]
@@ -170,7 +154,7 @@ def read_chapter(path: Path, book: Path = BOOK) -> Chapter:
 def parse(text: str, path: Path, name: str) -> Chapter:
     """Split a chapter's text into its cells and check each marker line."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if match := FOREIGN.search(text):
+    if match := UNPRINTED.search(text):
         line = text[: match.start()].count("\n") + 1
         message = (
             f"character {match[0]!r} would not survive Jupytext: "

@@ -51,7 +51,7 @@ class Earned:
         wanted = self.name.rpartition(".")[2].rstrip("_")
         names = [
             f"{outer.name}.{inner.name}" if inner is not outer else outer.name
-            for outer in self.chapter.statements(self.cell)
+            for outer in self.cell.statements
             for inner in [outer, *getattr(outer, "body", ())]
             if isinstance(outer, ast.FunctionDef | ast.ClassDef)
             and isinstance(inner, ast.FunctionDef | ast.ClassDef)

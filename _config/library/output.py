@@ -117,7 +117,7 @@ class Output:
         for path in changed:
             name = path.relative_to(self.root).as_posix()
             text = path.read_bytes() if path.exists() else b""
-            known = not text or checksum(text) == self.written.get(name)
+            known = not text or sha256_of(text) == self.written.get(name)
             if not known and not is_committed(path):
                 kept = self.folder / "edited" / name
                 write(kept, text)
@@ -133,7 +133,7 @@ class Output:
         notes = {
             "stamp": stamp,
             "written": {
-                path.relative_to(self.root).as_posix(): checksum(
+                path.relative_to(self.root).as_posix(): sha256_of(
                     path.read_bytes()
                 )
                 for path in self.files()
@@ -160,5 +160,5 @@ def is_committed(path: Path) -> bool:
         return False
 
 
-def checksum(data: bytes) -> str:
+def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()

@@ -20,7 +20,7 @@ def refusals(
     owners = known_paths(modules)
     for chapter in chapters:
         reading = readings[chapter.name]
-        found = [*broken(chapter), *check_imports(reading, owners, order)]
+        found = [*broken(chapter), *wrong_imports(reading, owners, order)]
         for module in modules.values():
             if module.chapter is chapter:
                 found += check_module(module, reading)
@@ -60,7 +60,7 @@ def known_paths(modules: dict[str, Module]) -> dict[str, Chapter]:
     return owners
 
 
-def check_imports(
+def wrong_imports(
     reading: Reading, owners: dict[str, Chapter], order: dict[str, int]
 ) -> Iterator[tuple[int, str]]:
     """Imports that are not exact, come too early, or lead nowhere."""

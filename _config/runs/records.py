@@ -1,28 +1,22 @@
 """Records: long measurements, run on demand and kept beside their chapter.
 
-``python -m _config.record CHAPTER [NAME] [--seeds N]``
-
 A cell tagged ``record`` defines one function, ``def name(seed: int) ->
-dict[str, float]``.  This runs the cells that the function needs, and no
-others, calls it once a seed and writes ``1_chapter.NAME.json``.
+dict[str, float]``.  Its result lies in ``1_chapter.NAME.json``, with the key
+of the code that it was made by: that of the cells that the function needs, and
+of no others, and of the library that they see.
 """
 
-import argparse
 import ast
 import json
-import os
-import platform
 import re
-import statistics
-import sys
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
-from _config.chapters.files import BOOK, SRC, ChapterError, shown
-from _config.chapters.parse import Cell, Chapter, read_chapter
-from _config.runs import reach, store
+from _config.chapters.files import SRC, ChapterError, shown
+from _config.chapters.parse import Cell, Chapter, read_book
+from _config.runs.digests import digest, notes
+from _config.runs.reach import cells, code_key
 
 MISSING, STALE, CURRENT = "missing", "stale", "current"
 
@@ -48,12 +42,20 @@ def look_up(chapter: Chapter, cell: Cell, src: Path) -> Record:
     path = chapter.path.with_suffix(f".{name}.json")
     if not path.exists():
         return Record(name, cell, path, MISSING)
+    kept = read_kept(path)
+    current = kept["key"] == record_key(chapter, cell, src)
+    return Record(name, cell, path, CURRENT if current else STALE, kept)
+
+
+def read_kept(path: Path) -> dict:
+    """What a record's file holds."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        current = kept["key"] == key(chapter, cell, src)
-    except (ValueError, KeyError, TypeError) as error:
+        if missing := {"key", "values", "mean", "deviation"} - {*kept}:
+            raise ValueError(f"{missing.pop()} is missing")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ChapterError(path, 1, f"not a record: {error!r}") from None
-    return Record(name, cell, path, CURRENT if current else STALE, kept)
+    return kept
 
 
 def record_cells(chapter: Chapter) -> list[Cell]:
@@ -66,7 +68,7 @@ def record_cells(chapter: Chapter) -> list[Cell]:
             raise ChapterError(chapter.path, cell.line, message)
         if name is None:
             continue
-        match chapter.statements(cell):
+        match cell.statements:
             case [ast.FunctionDef(name=defined, args=arguments)] if (
                 defined == name and [a.arg for a in arguments.args] == ["seed"]
             ):
@@ -77,90 +79,43 @@ def record_cells(chapter: Chapter) -> list[Cell]:
     return found
 
 
-def key(chapter: Chapter, cell: Cell, src: Path = SRC) -> str:
+def record_key(chapter: Chapter, cell: Cell, src: Path = SRC) -> str:
     """The digest of the code that a record is made by."""
-    cells = reach.cells(chapter, cell)
-    trees = [tree for one in cells for tree in chapter.statements(one)]
-    parts = [[one.source for one in cells], reach.modules(trees, src)]
-    return reach.digest(json.dumps(parts, sort_keys=True))[:32]
+    at = chapter.code.index(cell)
+    text = json.dumps([at, [one.source for one in chapter.code]])
+
+    def study() -> dict:
+        needed = cells(chapter, cell)
+        return {"needed": [chapter.code.index(one) for one in needed]}
+
+    numbers = notes(src).look_up(text, study)["needed"]
+    needed = [chapter.code[number] for number in numbers]
+    return digest(json.dumps(code_key(chapter, needed, src)))[:32]
 
 
-def measure(
-    chapter: Chapter, cell: Cell, seeds: int | None = None, src: Path = SRC
-) -> Record:
-    """Run a record's function for seeds 0, 1, … and keep what it returns."""
-    name = cell.metadata["record"]
-    before = look_up(chapter, cell, src)
-    seeds = seeds or len(before.kept.get("values", ())) or 5
-    function = define(chapter, cell, src)
-    values, start = {}, time.monotonic()
-    for seed in range(seeds):
-        values[seed] = function(seed)
-        check(chapter, cell, values)
-        print(f"{name}({seed}) = {values[seed]}", flush=True)
-    columns = {one: [values[seed][one] for seed in values] for one in values[0]}
-    kept = {
-        "chapter": chapter.name,
-        "record": name,
-        "key": key(chapter, cell, src),
-        "values": values,
-        "mean": {k: statistics.fmean(v) for k, v in columns.items()},
-        "deviation": {
-            k: statistics.stdev(v) if seeds > 1 else None
-            for k, v in columns.items()
-        },
-        "seconds": round(time.monotonic() - start, 1),
-        "hardware": hardware(),
-        "versions": store.versions(),
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-    }
-    text = json.dumps(kept, indent=2, ensure_ascii=False)
-    store.write(before.path, f"{text}\n".encode())
-    return look_up(chapter, cell, src)
+def orphans(book: Path, src: Path = SRC) -> Iterator[str]:
+    """A line for each kept measurement that no cell of a chapter makes."""
+    for path in sorted(book.glob("[0-9]*/*.*.json")):
+        stem, name, _ = path.name.split(".", 2)
+        home = path.with_name(f"{stem}.py")
+        cell = re.compile(rf'^# %%.*\brecord="{re.escape(name)}"', re.MULTILINE)
+        if not (home.is_file() and cell.search(home.read_text("utf-8"))):
+            text = f"no cell of {home.name} records it"
+            yield f"{shown(path)}:1: warning: {text}: {advice(path, book, src)}"
 
 
-def define(chapter: Chapter, cell: Cell, src: Path) -> object:
-    """Run the cells that the record needs; the function that it defines."""
-    os.environ.setdefault("MPLBACKEND", "agg")
-    sys.path.insert(0, str(src))
-    names = {"__name__": "__main__", "__file__": str(chapter.path)}
-    for one in reach.cells(chapter, cell):
-        # the empty lines give tracebacks the chapter's own line numbers
-        text = "\n" * (one.first_line - 1) + one.source
-        exec(compile(text, str(chapter.path), "exec"), names)
-    return names[cell.metadata["record"]]
-
-
-def check(chapter: Chapter, cell: Cell, values: dict[int, object]) -> None:
-    """Refuse what is not a dict of finite floats, the same for every seed."""
-    seed, latest = list(values.items())[-1]
-    if not isinstance(latest, dict) or not latest:
-        message = f"seed {seed}: expected a dict of floats, got {latest!r}"
-    elif latest.keys() != values[0].keys():
-        message = f"seed {seed} gave {[*latest]}, seed 0 {[*values[0]]}"
-    elif bad := [k for k, v in latest.items() if not finite(v)]:
-        message = f"seed {seed}: {bad[0]} is {latest[bad[0]]!r}, not a number"
-    else:
-        return
-    raise ChapterError(chapter.path, cell.line, message)
-
-
-def finite(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) < float("inf")
-
-
-def hardware() -> str:
-    """The processor and, if a measurement could use one, the GPU."""
+def advice(path: Path, book: Path, src: Path) -> str:
+    """What to do about an orphan: its code may have another name now."""
     try:
-        text = Path("/proc/cpuinfo").read_text()
-        processor = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)[1]
-    except (OSError, TypeError):
-        processor = platform.processor() or platform.machine()
-    parts = [f"{os.cpu_count()} cores of {processor}"]
-    torch = sys.modules.get("torch")
-    if torch and torch.cuda.is_available():
-        parts.append(torch.cuda.get_device_name())
-    return ", ".join(parts)
+        key = read_kept(path)["key"]
+        for chapter in read_book(book):
+            for cell in record_cells(chapter):
+                if record_key(chapter, cell, src) == key:
+                    name = f"{chapter.path.stem}.{cell.metadata['record']}.json"
+                    return f"its code is now in {chapter.part}, call it {name}"
+    except ChapterError as error:
+        return error.message
+    return "rename it with its chapter or cell, or delete it"
 
 
 def quote(record: Record, value: str, form: str, spread: str = "") -> str:
@@ -173,9 +128,11 @@ def quote(record: Record, value: str, form: str, spread: str = "") -> str:
     return text + (" (stale)" if record.status == STALE else "")
 
 
-def table(record: Record) -> str:
+def record_table(record: Record) -> str:
     """A record as Markdown: its values and where they come from."""
-    command = f"nox -s record -- {chapter_name(record)} {record.name}"
+    stem = record.path.name.removesuffix(f".{record.name}.json")
+    chapter = f"{record.path.parent.name}/{stem}"
+    command = f"nox -s record -- {chapter} {record.name}"
     if record.status == MISSING:
         return f"*Not measured yet:* `{command}`"
     kept = record.kept
@@ -193,38 +150,3 @@ def table(record: Record) -> str:
         source += f"\n\n**Stale:** its code has changed since; `{command}`"
     head = ["| measured | mean ± deviation |", "| --- | --- |"]
     return "\n".join([*head, *rows, "", source])
-
-
-def chapter_name(record: Record) -> str:
-    stem = record.path.name.removesuffix(f".{record.name}.json")
-    return f"{record.path.parent.name}/{stem}"
-
-
-def main() -> int:
-    from _config.runs.execution import chosen
-
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("chapter", metavar="CHAPTER")
-    parser.add_argument("name", nargs="?", metavar="NAME")
-    parser.add_argument(
-        "--seeds", type=int, help="by default as many as kept, or 5"
-    )
-    parser.add_argument("--book", type=Path, default=BOOK)
-    parser.add_argument("--src", type=Path, default=SRC)
-    args = parser.parse_args()
-    try:
-        (path,) = chosen([args.chapter], args.book)
-        chapter = read_chapter(path, args.book)
-        cells = record_cells(chapter)
-        if args.name:
-            cells = [c for c in cells if c.metadata["record"] == args.name]
-        if not cells:
-            wanted = f"record {args.name!r}" if args.name else "record"
-            raise ChapterError(chapter.path, 1, f"the chapter has no {wanted}")
-        for cell in cells:
-            done = measure(chapter, cell, args.seeds, args.src)
-            print(f"wrote {shown(done.path)}")
-    except (ChapterError, LookupError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0

@@ -1,30 +1,30 @@
-"""The library's reference: a page a module, made from the cells that export it.
+"""The library's reference: a page a package and a page a module.
 
-The pages are MyST files for ``book/api/``.  Every entry names the cell that
-defines it and the chapters that use it.  They come from the chapters' syntax
-trees: no module is imported.
+The pages are MyST files for ``book/api/``, in the order in which the book
+builds the library.  They come from the chapters' syntax trees: no module is
+imported, and a class has the members of all its cells.
 """
 
-import ast
-import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator
+from inspect import cleandoc
 
 from _config.chapters.files import PACKAGE
+from _config.chapters.names import Function
 from _config.chapters.parse import Chapter
-from _config.library.modules import Export, Module, collect
+from _config.library.modules import Export, Module, collect, is_overload
+from _config.site.entries import entry, markdown
 
 INDEX = """# The library
 
-One page a module, in the order in which the book builds them.
-
-{modules}
-
-```{{toctree}}
+What users import, package by package, in the order in which the book builds it.
+Each page leads on to the modules, and from there to the cells that built them.
+"""
+CONTENTS = """```{{toctree}}
 :hidden:
+:titlesonly:
 
-{pages}
+{}
 ```
 """
 
@@ -34,7 +34,7 @@ def pages(
     library: dict[str, Export],
     used: dict[str, list[str]],
 ) -> dict[str, str]:
-    """Path in the book -> text: a page a module, and their index.
+    """Path in the book -> text, for all pages.
 
     ``used`` are the names of the library that each chapter uses.
     """
@@ -44,129 +44,90 @@ def pages(
             if library[home].chapter.name != chapter.name:
                 users[home].append(chapter.name)
     modules, _ = collect(chapters)
-    texts, lines = {}, []
-    for name, module in modules.items():
-        texts[f"api/{name}.md"] = page(module, users)
-        summary = docstring(module).partition("\n")[0]
-        lines.append(f"* {{doc}}`{name}`: {summary}")
-    texts["api/index.md"] = INDEX.format(
-        modules="\n".join(lines), pages="\n".join(modules)
+    inside = tree(modules)
+    return {
+        f"api/{m.name}.md": module_page(m, users) for m in modules.values()
+    } | {
+        f"api/{package or 'index'}.md": listing(package, inside, modules)
+        for package in inside
+    }
+
+
+def tree(modules: dict[str, Module]) -> dict[str, list[str]]:
+    """Package -> the packages and modules in it; the outermost is empty."""
+    inside: dict[str, list[str]] = {"": []}
+    for name in modules:
+        pieces = name.split(".")
+        for end in range(1, len(pieces) + 1):
+            outer, inner = ".".join(pieces[: end - 1]), ".".join(pieces[:end])
+            held = inside.setdefault(outer, [])
+            if inner not in held:
+                held.append(inner)
+    for held in inside.values():
+        held.sort(key=lambda name: name not in inside)  # packages first
+    return inside
+
+
+def listing(
+    package: str, inside: dict[str, list[str]], modules: dict[str, Module]
+) -> str:
+    """The page of a package, or of them all: what it offers, and its tree."""
+    path = f"{PACKAGE}.{package}"
+    parts = (
+        [f"# {path}", f":::{{py:module}} {path}\n:::"] if package else [INDEX]
     )
-    return texts
+    parts += offered(package, modules)
+    for inner in outlined(package, inside, modules):
+        parts.append(f"## {{doc}}`{PACKAGE}.{inner} <{inner}>`")
+        parts += offered(inner, modules)
+    contents = "\n".join(inside[package])
+    return "\n\n".join([*parts, CONTENTS.format(contents)])
 
 
-def page(module: Module, users: dict[str, list[str]]) -> str:
-    """The page of a module: its docstring and its public names."""
-    name = f"{PACKAGE}.{module.name}"
+def outlined(
+    package: str, inside: dict[str, list[str]], modules: dict[str, Module]
+) -> Iterator[str]:
+    """The packages in a package, and the modules that users name."""
+    for inner in inside[package]:
+        if inner in inside:
+            yield inner
+            yield from outlined(inner, inside, modules)
+        elif not package or modules[inner].namespace:
+            yield inner
+
+
+def offered(name: str, modules: dict[str, Module]) -> list[str]:
+    """The public names of a package or module, as links in one paragraph."""
+    path = f"{PACKAGE}.{name}"
+    names = [
+        f"{{py:obj}}`{export.name} <{export.home}>`"
+        for module in modules.values()
+        for export in module.names.values()
+        if export.public and export.path == f"{path}.{export.name}"
+    ]
+    about = [docstring(modules[name])] if name in modules else []
+    return [*about, ", ".join(names)] if names else about
+
+
+def module_page(module: Module, users: dict[str, list[str]]) -> str:
+    """The page of a module: its docstring and its names."""
+    overloads = defaultdict(list)
+    for cell in module.cells:
+        for node in cell.sound:
+            if isinstance(node, Function) and is_overload(node):
+                overloads[node.name].append(node)
     public = [e for e in module.names.values() if not e.name.startswith("_")]
     parts = [
-        f"# {name}",
-        f":::{{py:module}} {name}\n:::",
+        f"# {module.path}",
+        f":::{{py:module}} {module.path}\n:::",
         docstring(module),
         f"Built in {{doc}}`/{module.chapter.name}`.",
-        *("\n".join(described(each, users[each.home])) for each in public),
+        *(entry(e, overloads[e.name], users[e.home]) for e in public),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def docstring(module: Module) -> str:
     """A module's docstring as Markdown; empty if there is none."""
-    return prose(
-        ast.get_docstring(ast.Module([module.docstring], []))
-        if module.docstring
-        else None
-    )
-
-
-def described(export: Export, users: list[str]) -> Iterator[str]:
-    """The name as a directive of Sphinx's Python domain."""
-    node, name, chapter = export.node, export.name, export.chapter
-    where = f"{chapter.number} {chapter.title}, line {node.lineno}"
-    target = f"../{chapter.name}.html#built-{export.home}"
-    built = f'Built in <a href="{target}">{where}</a>.'
-    if users:
-        built += (
-            " Used in " + ", ".join(f"{{doc}}`/{user}`" for user in users) + "."
-        )
-    footer = f"\n{{.gu-built}}\n{built}"
-    if isinstance(node, ast.ClassDef):
-        yield f"::::{{py:class}} {name}{class_signature(node)}"
-        yield prose(ast.get_docstring(node)) + "\n" + footer + "\n"
-        for method in methods(node):
-            yield from described_method(method)
-        yield "::::"
-    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        yield f":::{{py:function}} {name}{signature(node)}"
-        yield prose(ast.get_docstring(node)) + "\n" + footer
-        yield ":::"
-    else:
-        yield f":::{{py:data}} {name}"
-        if node.value and len(value := ast.unparse(node.value)) < 60:
-            yield f":value: {json.dumps(value)}\n"
-        yield footer
-        yield ":::"
-
-
-def described_method(method: ast.FunctionDef) -> Iterator[str]:
-    kinds = {ast.unparse(decorator) for decorator in method.decorator_list}
-    if "property" in kinds:
-        yield f":::{{py:property}} {method.name}"
-        if method.returns:
-            yield f":type: {ast.unparse(method.returns)}\n"
-    else:
-        described = signature(method, bound="staticmethod" not in kinds)
-        yield f":::{{py:method}} {method.name}{described}"
-        yield from (
-            f":{kind}:"
-            for kind in ("classmethod", "staticmethod")
-            if kind in kinds
-        )
-    yield "\n" + prose(ast.get_docstring(method))
-    yield ":::"
-
-
-def methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
-    """The public methods, without the setters of properties."""
-    return [
-        each
-        for each in node.body
-        if isinstance(each, ast.FunctionDef)
-        and not each.name.startswith("_")
-        and not any(
-            ast.unparse(mark).endswith((".setter", ".deleter"))
-            for mark in each.decorator_list
-        )
-    ]
-
-
-def signature(node: ast.FunctionDef, bound: bool = False) -> str:
-    """``(a: Tensor, b: Tensor) -> Tensor``, without ``self`` if bound."""
-    text = ast.unparse(node.args)
-    if bound:
-        text = re.sub(r"^\w+(, /)?(, )?", "", text)
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    return f"({text}){returns}"
-
-
-def class_signature(node: ast.ClassDef) -> str:
-    """The parameters of ``__init__``, or a dataclass's fields."""
-    for each in node.body:
-        if isinstance(each, ast.FunctionDef) and each.name == "__init__":
-            return signature(each, bound=True).removesuffix(" -> None")
-    if any("dataclass" in ast.unparse(mark) for mark in node.decorator_list):
-        fields = [
-            ast.unparse(each)
-            for each in node.body
-            if isinstance(each, ast.AnnAssign)
-        ]
-        return f"({', '.join(fields)})"
-    return ""
-
-
-def prose(docstring: str | None) -> str:
-    """A docstring as Markdown: a star outside code is a star."""
-    pieces = re.split(r"(`+[^`]+`+)", docstring or "")
-    return "".join(
-        piece if piece.startswith("`") else re.sub(r"([*$\[<])", r"\\\1", piece)
-        for piece in pieces
-    )
+    node = module.docstring
+    return markdown(cleandoc(node.value.value)) if node else ""

@@ -7,9 +7,11 @@ unchanged book is neither parsed nor looked into.
 """
 
 import json
+import os
 import sys
 import sysconfig
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +20,7 @@ from _config.chapters.files import ROOT, chapter_paths, shown, write
 from _config.chapters.parse import Chapter, read_book
 from _config.ledger.rule import Ledger, read_ledger
 from _config.library.modules import Export, exports
-from _config.runs import execution, records, store
+from _config.runs import records, reports, store
 from _config.runs.reach import digest
 from _config.site import links
 
@@ -61,7 +63,7 @@ class Book:
 
     @cache  # noqa: B019  a Book lives as long as its build
     def links(self, name: str) -> list[links.Link]:
-        return links.links(self.chapters[name], self.library)
+        return links.find_links(self.chapters[name], self.library)
 
     def entry(self, name: str) -> store.Entry | None:
         """What the store keeps of a chapter as it is now."""
@@ -73,7 +75,7 @@ class Book:
     def sources(self) -> str:
         """Changes with the library, and with the version that it states."""
         project = self.src.parent / "pyproject.toml"
-        return contents([*self.src.rglob("*.py"), project])
+        return fingerprint([*self.src.rglob("*.py"), project])
 
     @cached_property
     def around(self) -> str:
@@ -83,7 +85,7 @@ class Book:
     @cached_property
     def texts(self) -> str:
         """Changes with the chapters."""
-        return contents(self.paths.values()) + workshop()
+        return fingerprint(self.paths.values()) + workshop()
 
     @cached_property
     def cells(self) -> dict[str, str]:
@@ -108,12 +110,12 @@ class Book:
     @cached_property
     def proofs(self) -> str:
         """Changes with the tests, and with the benchmarks among them."""
-        return contents(self.tests.rglob("*.py"))
+        return fingerprint(self.tests.rglob("*.py"))
 
     @property
     def measured(self) -> str:
         """Changes with benchmarks' results, and with what they depend on."""
-        return contents([self.bench]) + self.proofs + self.around
+        return fingerprint([self.bench]) + self.proofs + self.around
 
     def due(self, step: str, *inputs: str) -> bool:
         """Whether a step was last done for other inputs; now it is done.
@@ -131,13 +133,15 @@ class Book:
         found = self.known.get(name)
         if not found or found["state"] != self.state(name, found["key"]):
             found = self.known[name] = self.find_out(name)
+        with suppress(OSError):
+            os.utime(self.outputs(found["key"]))  # what is in use is kept
         return found
 
     def state(self, name: str, key: str) -> str:
         """Changes with whatever the facts of a chapter depend on."""
         path = self.paths[name]
         kept = sorted(path.parent.glob(f"{path.stem}.*.json"))
-        own = contents([path, *kept, self.outputs(key)])
+        own = fingerprint([path, *kept, self.outputs(key)])
         return digest(own + self.around + self.cells["exported"])
 
     def outputs(self, key: str) -> Path:
@@ -150,13 +154,13 @@ class Book:
         summaries = [self.library[each].summary for each in used]
         kept = records.status(chapter, self.src)
         shown = [(each.status, each.kept) for each in kept]
-        shown += [used, summaries, contents([self.outputs(key)])]
+        shown += [used, summaries, fingerprint([self.outputs(key)])]
         return {
             "state": self.state(name, key),
             "key": key,
             "ran": self.entry(name) is not None,
             "used": used,
-            "warnings": execution.warnings(chapter, self.src, self.store),
+            "warnings": reports.warnings(chapter, self.src, self.store),
             "stamp": digest(json.dumps(shown)),
         }
 
@@ -168,7 +172,7 @@ class Book:
             print(f"{shown(self.kept)}: {error}", file=sys.stderr)
 
 
-def contents(paths: Iterable[Path]) -> str:
+def fingerprint(paths: Iterable[Path]) -> str:
     """Changes with the names and the bytes of files."""
     found = sha256()
     for path in sorted(paths):
@@ -183,7 +187,7 @@ def workshop() -> str:
     kinds = "*.py", "*.toml", "kernel/*"
     code = {path for kind in kinds for path in WORKSHOP.rglob(kind)}
     installed = Path(sysconfig.get_path("purelib")).glob("*.dist-info")
-    return contents(code) + digest(
+    return fingerprint(code) + digest(
         sys.version + str(sorted(each.name for each in installed))
     )
 

@@ -19,14 +19,13 @@ from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
 # Sphinx numbers the equations, so KaTeX must not.
-NUMBERED = re.compile(r"\\(begin|end){(align|alignat|equation|gather)}")
+OWN_NUMBERS = re.compile(r"\\(begin|end){(align|alignat|equation|gather)}")
 # An error is an error, but a line break in a displayed formula breaks the line.
 RENDER = """(latex, displayMode) => katex.renderToString(latex, {
     displayMode,
     strict: code => code == "newLineInDisplayMode" ? "ignore" : "error"
 })"""
 SCRIPT = Path(__file__).parent / "theme/katex/katex.min.js"
-logger = logging.getLogger(__name__)
 
 
 @cache
@@ -55,11 +54,12 @@ class RenderMath(SphinxTransform):
     def apply(self, **kwargs: object) -> None:
         """Render; what KaTeX refuses is a warning and stays LaTeX."""
         for node in self.document.findall(is_math):
-            latex = NUMBERED.sub(r"\\\1{\2*}", node.astext())
+            latex = OWN_NUMBERS.sub(r"\\\1{\2*}", node.astext())
             try:
                 node["html"] = render(latex, isinstance(node, nodes.math_block))
             except ValueError as error:
-                logger.warning("%s", error, location=node, type="katex")
+                log = logging.getLogger(__name__)
+                log.warning("%s", error, location=node, type="katex")
                 node["html"] = f"<code>{escape(latex)}</code>"
 
 

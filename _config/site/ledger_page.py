@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from _config.ledger.rule import Earned, Ledger, Loan
-from _config.runs import benchmarks as bench
+from _config.runs import ratios
 
 INTRODUCTION = """# The ledger
 
@@ -14,29 +14,29 @@ then may the real one be used. What must be used before it is built is on
 *loan*, until the chapter that repays it. The build refuses any other use."""
 
 
-def page(ledger: Ledger, measured: dict, keys: dict[str, str]) -> str:
-    """The page in MyST; ``measured`` is what ``bench.read`` returns, ``keys``
+def written(ledger: Ledger, measured: dict, keys: dict[str, str]) -> str:
+    """The page in MyST; ``measured`` is what ``ratios.read`` returns, ``keys``
     what it would be measured for now."""
     sections = [
         INTRODUCTION,
         "## Earned",
-        bench.provenance(measured, keys),
-        table(
+        ratios.provenance(measured, keys),
+        grid(
             ("torch", "earned in", "ours", "proved by", "time, ours / torch"),
             (earned(each, measured) for each in ledger.earned.values()),
         ),
         "## On loan",
-        table(
+        grid(
             ("torch", "taken in", "repaid in", "state"),
             (loan(each, ledger) for each in ledger.loans),
         ),
         "## Allowed from the start",
-        table(("what", "names"), allowed(ledger)),
+        grid(("what", "names"), allowed(ledger)),
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A markdown table, or a sentence where there is nothing to show."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     rule = f"| {' | '.join('---' for _ in head)} |"
@@ -59,7 +59,7 @@ def earned(entry: Earned, measured: dict) -> tuple[str, ...]:
         chapter_link(entry.chapter.name),
         f"{{py:obj}}`{entry.ours}`" if entry.ours else "",
         "<br>".join(f"`{proof}`" for proof in entry.proofs),
-        "<br>".join(bench.ratios(entry.name, measured)),
+        "<br>".join(ratios.ratios(entry.name, measured)),
     )
 
 

@@ -3,6 +3,9 @@
 Only names that certainly are the library's: what the chapter exports itself and
 what it imports from ``groundup``.  Variables, parameters and methods of objects
 stay plain.  Nothing is imported, so a page costs no ``import torch``.
+
+sphinx-codeautolink was tried: it imports the library, takes 40 s more for the
+book, and finds 4 of these 2,253 links.
 """
 
 import ast
@@ -25,7 +28,7 @@ class Link:
     name: str
 
 
-def links(chapter: Chapter, library: dict[str, Export]) -> list[Link]:
+def find_links(chapter: Chapter, library: dict[str, Export]) -> list[Link]:
     """Where the chapter's code names the library, in reading order."""
     finder = LinkFinder(chapter, library)
     return sorted(finder.found, key=lambda link: (link.cell, link.start))
@@ -75,13 +78,13 @@ class LinkFinder(Resolver):
 
     def keep(self, line: int, start: int, end: int, path: str) -> None:
         """Bytes of a line of the file, as characters of a cell."""
-        before, text = lines(self.cell, line)
+        before, text = line_of(self.cell, line)
         first = before + len(text[:start].decode())
         last = first + len(text[start:end].decode())
         self.found.append(Link(self.index, first, last, self.entries[path]))
 
 
-def lines(cell: Cell, line: int) -> tuple[int, bytes]:
+def line_of(cell: Cell, line: int) -> tuple[int, bytes]:
     """How many characters of a cell precede a line of the file, and it."""
     found = cell.source.split("\n")
     row = line - cell.first_line

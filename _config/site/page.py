@@ -1,6 +1,7 @@
 """A chapter's page: the notebook MyST-NB reads, and what its tree gains."""
 
 import ast
+import re
 import textwrap
 from collections.abc import Iterable
 from html import escape
@@ -11,8 +12,11 @@ from sphinx import addnodes
 
 from _config.chapters.files import PACKAGE, ChapterError
 from _config.chapters.parse import Cell, Chapter
+from _config.library.classes import kept
 from _config.library.modules import Export, bound
-from _config.site import changes, figures
+from _config.site import figures
+from _config.site.changes import rewritten
+from _config.site.entries import anchor
 from _config.site.links import Link
 from _config.site.markup import Fold
 
@@ -59,7 +63,7 @@ def decorate(
     library: dict[str, Export],
 ) -> None:
     """Add margin labels, changes, folds and the links of the code."""
-    rewritten = changes.changes(chapter)
+    changes = rewritten(chapter)
     for box in list(doctree.findall(is_code_cell)):
         index = box["cell_index"]
         cell = chapter.cells[index]
@@ -68,9 +72,10 @@ def decorate(
         link(box, cell, [each for each in links if each.cell == index], library)
         for block in box.findall(is_one_line_output):
             block["classes"].append("gu-wrap")
-        around = label(chapter, cell, box) if "export" in cell.tags else []
-        around.append(folded(cell, box))
-        around += [changed(*change) for change in rewritten.get(index, ())]
+        around = [folded(cell, box)]
+        if "export" in cell.tags:
+            around.insert(0, label(chapter, cell, box, library))
+        around += [change_fold(*change) for change in changes.get(index, ())]
         at = box.parent.index(box)
         box.parent[at : at + 1] = around
 
@@ -106,30 +111,44 @@ def link(
             ]
 
 
-def label(chapter: Chapter, cell: Cell, box: nodes.Element) -> list[nodes.Node]:
-    """The margin label of an exported cell, which leads to its entry."""
+def label(
+    chapter: Chapter, cell: Cell, box: nodes.Element, library: dict[str, Export]
+) -> nodes.Element:
+    """The margin label of an exported cell: where its code goes, or which
+    classes it continues; it leads to their entries."""
     module = f"{PACKAGE}.{chapter.module(cell)}"
-    statements = chapter.statements(cell)
-    names = [
-        f"{module}.{name}"
-        for node in statements
-        for name in bound(node)
-        if not name.startswith("_")
-    ]
-    box["ids"] += [f"built-{name}" for name in names]
-    target = addnodes.pending_xref(
+    new, continued = [], []
+    for node in cell.statements:
+        for name in bound(node):
+            export = library.get(f"{module}.{name}")
+            if export:
+                parts = [part.node for part in export.parts]
+                number = 1 + parts.index(node) if node in parts else 1
+                box["ids"].append(anchor(export.home, number))
+            if kept(node):
+                target = export.home if export else module
+                continued.append(
+                    reference(f"continues {name}", target, chapter)
+                )
+            elif export:
+                new.append(export.home)
+    if new or not continued:
+        first = reference(module, (new or [module])[0], chapter)
+        continued.insert(0, first)
+    paragraphs = (nodes.paragraph("", "", each) for each in continued)
+    return nodes.container("", *paragraphs, classes=["gu-dest"])
+
+
+def reference(text: str, target: str, chapter: Chapter) -> nodes.Element:
+    """A link to an entry of the API."""
+    return addnodes.pending_xref(
         "",
-        nodes.inline("", module),
+        nodes.inline("", text),
         refdomain="py",
-        reftype="obj" if names else "mod",
-        reftarget=names[0] if names else module,
+        reftype="obj",
+        reftarget=target,
         refdoc=chapter.name,
     )
-    return [
-        nodes.container(
-            "", nodes.paragraph("", "", target), classes=["gu-dest"]
-        )
-    ]
 
 
 def folded(cell: Cell, box: nodes.Element) -> nodes.Element:
@@ -139,7 +158,7 @@ def folded(cell: Cell, box: nodes.Element) -> nodes.Element:
     return box
 
 
-def changed(name: str, difference: str) -> Fold:
+def change_fold(name: str, difference: str) -> Fold:
     """The folded difference from the last version of a definition."""
     code = nodes.literal_block(difference, difference, language="diff")
     return Fold(
@@ -147,20 +166,52 @@ def changed(name: str, difference: str) -> Fold:
     )
 
 
-def number(docname: str, doctree: nodes.document) -> None:
-    """``2_backward/1_matmul`` is chapter 2.1, ``2_backward/index`` part 2."""
+def number(docname: str, doctree: nodes.document, starred: bool) -> None:
+    """``2_backward/1_matmul`` is chapter 2.1, ``2_backward/index`` part 2; a
+    chapter that may be skipped has a star, wherever its title stands."""
     pieces = docname.removesuffix("/index").split("/")
     numbers = [piece.partition("_")[0] for piece in pieces]
     title = next(doctree.findall(nodes.title), None)
     if title and all(each.isdigit() for each in numbers):
-        inline = nodes.inline("", ".".join(numbers), classes=["gu-number"])
-        title[:0] = [inline, nodes.Text(" ")]
+        before = [nodes.inline("", ".".join(numbers), classes=["gu-number"])]
+        if starred:
+            star = nodes.inline("", "★", classes=["gu-star"])
+            said = '<span class="visually-hidden"> starred:</span>'
+            before += [
+                nodes.Text(" "),
+                star,
+                nodes.raw("", said, format="html"),
+            ]
+        title[:0] = [*before, nodes.Text(" ")]
+
+
+def banner(chapter: Chapter, names: Iterable[str]) -> nodes.Element:
+    """What stands on top of a starred chapter: what it finishes."""
+    said = re.findall(r"\{doc\}`/?([^`<]*)`", chapter.cells[0].prose)
+    began = [name for name in said if name in names and name != chapter.name]
+    what = nodes.Text("this part")
+    if began:
+        what = addnodes.pending_xref(
+            "",
+            nodes.inline("", began[0]),
+            refdomain="std",
+            reftype="doc",
+            reftarget=f"/{began[0]}",
+            refdoc=chapter.name,
+            refexplicit=False,
+        )
+    text = nodes.paragraph("", "★ Finishes what ")
+    text += [what, nodes.Text(" began; you may go on without it.")]
+    return nodes.container("", text, classes=["gu-starred"])
 
 
 def description(doctree: nodes.document) -> str:
     """A meta element that holds how the page begins."""
-    paragraph = next(doctree.findall(nodes.paragraph), None)
-    if paragraph is None:
+    found = doctree.findall(nodes.paragraph)
+    own = (
+        each for each in found if not isinstance(each.parent, nodes.container)
+    )
+    if (first := next(own, None)) is None:
         return ""
-    text = textwrap.shorten(paragraph.astext(), 160, placeholder=" …")
+    text = textwrap.shorten(first.astext(), 160, placeholder=" …")
     return f'<meta name="description" content="{escape(text)}">\n'

@@ -25,10 +25,9 @@ from sphinx_autobuild.__main__ import _create_app
 from sphinx_autobuild.filter import IgnoreFilter
 
 import _config.site.sphinx_ext  # noqa: F401  a rebuild is a fork: import once
-from _config.chapters.files import ROOT, ChapterError, chapter_paths
-from _config.library.extraction import extract
-from _config.runs.execution import execute
-from _config.site.build import sphinx
+from _config.chapters.files import ROOT, ChapterError
+from _config.site.book import open_book
+from _config.site.steps import execute_stale, renew, sphinx
 
 THEME = ROOT / "_config/site/theme"
 
@@ -36,12 +35,13 @@ THEME = ROOT / "_config/site/theme"
 def rebuild(root: Path, only: str, changed_paths: Sequence[Path]) -> None:
     """Bring the library, the saved chapters and the pages up to date."""
     start, refused = time.monotonic(), ""
-    book, src = root / "book", root / "src"
     try:
-        extract(book, src)
-        paths = chapter_paths(book)
-        if saved := [str(path) for path in paths if path in changed_paths]:
-            execute(saved, book, src, root / "_build/store")
+        book = open_book(root, root / "book")
+        renew(book)
+        paths = book.paths.items()
+        execute_stale(
+            book, [name for name, path in paths if path in changed_paths]
+        )
     except (ExceptionGroup, ChapterError, ValueError) as error:
         # The page still shows what was saved.
         refused = "\n".join(map(str, getattr(error, "exceptions", [error])))

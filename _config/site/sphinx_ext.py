@@ -19,13 +19,11 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 from _config.chapters.files import ChapterError, shown
-from _config.runs import benchmarks
+from _config.runs import ratios
 from _config.runs.notebook import notebook
 from _config.site import addresses, api, ledger_page, markup, page, receipts
-from _config.site.book import contents, open_book, workshop
+from _config.site.book import fingerprint, open_book, workshop
 from _config.site.warned import Warned
-
-logger = logging.getLogger(__name__)
 
 
 class Site:
@@ -49,7 +47,7 @@ class Site:
         """Bring the pages of the API and of the ledger up to date."""
         book = self.book
         here = [*book.folder.glob("api/*.md"), book.folder / "ledger.md"]
-        touched = book.known.get("generated") != contents(here)
+        touched = book.known.get("generated") != fingerprint(here)
         if book.due("api", book.texts, book.around) or touched:
             chapters = [*book.chapters.values()]
             used = {name: book.facts(name)["used"] for name in book.paths}
@@ -57,20 +55,17 @@ class Site:
             for old in {path.name for path in here[:-1]}:
                 if f"api/{old}" not in pages:
                     (book.folder / "api" / old).unlink()
-            write(book.folder, pages)
-        # A preview keeps the ledger it has: reading the proofs takes long.
-        if self.draft and here[-1].exists():
-            return
+            write_pages(book.folder, pages)
         if (
             book.due("ledger page", book.cells["code"], book.measured)
             or touched
         ):
-            measured = benchmarks.read(book.bench)
-            keys = benchmarks.keys(book.src, book.tests / "benchmarks")
-            text = ledger_page.page(book.ledger, measured, keys)
-            write(book.folder, {"ledger.md": text})
+            measured = ratios.read(book.bench)
+            keys = ratios.keys(book.src, book.tests / "benchmarks")
+            text = ledger_page.written(book.ledger, measured, keys)
+            write_pages(book.folder, {"ledger.md": text})
         here = [*book.folder.glob("api/*.md"), book.folder / "ledger.md"]
-        book.known["generated"] = contents(here)
+        book.known["generated"] = fingerprint(here)
 
     def outdated(
         self, app: Sphinx, env: BuildEnvironment, *_: set[str]
@@ -121,7 +116,8 @@ class Site:
         try:
             book = self.notebook(docname)
         except ChapterError as error:
-            logger.warning(error.message, location=f"{error.path}:{error.line}")
+            where = f"{error.path}:{error.line}"
+            logging.getLogger(__name__).warning(error.message, location=where)
             return
         page.prepare(chapter, book)
         content[0] = nbformat.writes(book)
@@ -129,12 +125,14 @@ class Site:
     def decorate(self, app: Sphinx, doctree: nodes.document) -> None:
         """Add to a page what the build knows about it."""
         docname = app.env.docname
-        page.number(docname, doctree)
-        if docname not in self.book.paths:
-            return
         book = self.book
-        links = book.links(docname)
-        page.decorate(book.chapters[docname], doctree, links, book.library)
+        chapter = docname in book.paths and book.chapters[docname]
+        page.number(docname, doctree, bool(chapter and chapter.starred))
+        if not chapter:
+            return
+        if chapter.starred:
+            doctree[0].insert(1, page.banner(chapter, book.paths))
+        page.decorate(chapter, doctree, book.links(docname), book.library)
         entry = book.entry(docname)
         complete = entry and self.only in ("", docname)
         app.env.metadata[docname]["stamp"] = (
@@ -187,7 +185,7 @@ class Site:
 FEW = 6  # pages that are read sooner than others can be started to read them
 
 
-def write(folder: Path, pages: dict[str, str]) -> None:
+def write_pages(folder: Path, pages: dict[str, str]) -> None:
     """Bring generated pages up to date; those that stay the same are left."""
     for name, text in pages.items():
         path = folder / name

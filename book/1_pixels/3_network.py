@@ -235,7 +235,7 @@ Dealing out batches is a job of its own. Torch's `DataLoader` does it; we borrow
 it until part 3 builds one.
 """
 
-# %% A borrowed loader loans="torch.utils.data.DataLoader" repaid="3_training/2_data"
+# %% A borrowed loader loans="torch.utils.data.DataLoader" repaid="3_training/7_workers"
 from torch.utils.data import DataLoader
 
 torch.manual_seed(0)

@@ -1,28 +1,12 @@
 """groundup.data.sampler: torch's samplers, seed for seed, are the judge."""
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils import data as theirs
 
 from groundup import data as ours
-
-BOTH = ours, theirs
-
-
-def check_same(make) -> None:
-    """Two epochs and the generators afterwards, with and without an own one."""
-    for own in (False, True):
-        found = []
-        for library in BOTH:
-            torch.manual_seed(7)
-            generator = torch.Generator().manual_seed(8) if own else None
-            sampler = make(library, generator)
-            epochs = [list(sampler), list(sampler), len(sampler)]
-            state = (generator or torch.default_generator).get_state()
-            found.append((epochs, state.tolist()))
-        assert found[0] == found[1]
+from tests.data.drawn import BOTH, check_same
 
 
 @pytest.mark.earns("torch.utils.data.Sampler")
@@ -62,31 +46,6 @@ def test_random_sampler_draws_torchs_numbers(n, replacement, num_samples):
     )
 
 
-@pytest.mark.earns("torch.utils.data.SubsetRandomSampler")
-@settings(deadline=None)
-@given(indices=st.lists(st.integers(0, 9)))
-def test_subset_random_sampler_draws_torchs_numbers(indices):
-    check_same(
-        lambda library, generator: library.SubsetRandomSampler(
-            indices, generator
-        )
-    )
-
-
-@pytest.mark.earns("torch.utils.data.WeightedRandomSampler")
-@settings(deadline=None)
-@given(
-    weights=st.lists(st.floats(0.1, 9), min_size=3, max_size=9),
-    replacement=st.booleans(),
-)
-def test_weighted_random_sampler_draws_torchs_numbers(weights, replacement):
-    check_same(
-        lambda library, generator: library.WeightedRandomSampler(
-            weights, 3, replacement, generator
-        )
-    )
-
-
 @pytest.mark.earns("torch.utils.data.BatchSampler")
 @settings(deadline=None)
 @given(n=st.integers(0, 20), batch_size=st.integers(1, 7), drop=st.booleans())
@@ -110,9 +69,6 @@ def test_batches_of_an_endless_sampler_come_one_by_one():
         lambda lib: lib.RandomSampler("ab", num_samples=0),
         lambda lib: lib.RandomSampler("ab", num_samples=1.5),
         lambda lib: lib.RandomSampler("ab", replacement="no"),
-        lambda lib: lib.WeightedRandomSampler([1.0], 0),
-        lambda lib: lib.WeightedRandomSampler([[1.0]], 1),
-        lambda lib: lib.WeightedRandomSampler([1.0], 1, replacement=1),
         lambda lib: lib.BatchSampler("ab", 0, False),
         lambda lib: lib.BatchSampler("ab", True, False),
         lambda lib: lib.BatchSampler("ab", 1, "no"),
@@ -127,5 +83,3 @@ def test_what_torch_refuses_is_refused(make):
 def test_errors_show_what_was_given():
     with pytest.raises(ValueError, match="positive integer batch_size, got 0"):
         ours.BatchSampler("ab", 0, False)
-    with pytest.raises(ValueError, match=r"shape \(n,\), got \(1, 2\)"):
-        ours.WeightedRandomSampler([[1.0, 2.0]], 1)

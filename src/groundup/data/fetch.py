@@ -1,4 +1,4 @@
-# Extracted from book/3_training/2_data.py; edit it there.
+# Extracted from book/3_training/7_workers.py; edit it there.
 """Fetching: from an index, or a list of them, to a batch."""
 
 from collections.abc import Callable, Iterable, Iterator

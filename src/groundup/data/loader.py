@@ -1,4 +1,4 @@
-# Extracted from book/3_training/2_data.py; edit it there.
+# Extracted from book/3_training/7_workers.py; edit it there.
 """The data loader: joins dataset, sampler, collation and workers."""
 
 import itertools
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from groundup.data.collate import default_collate, default_convert, map_batch
-from groundup.data.dataset import IterableDataset
 from groundup.data.fetch import END, Job, load
+from groundup.data.iterable import IterableDataset
 from groundup.data.pool import WorkerPool
 from groundup.data.resume import Resumable, skip
 from groundup.data.sampler import BatchSampler, RandomSampler, SequentialSampler

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/2_data.py; edit it there.
+# Extracted from book/3_training/7_workers.py; edit it there.
 """The main process's side: asks workers, and always stops them."""
 
 import os

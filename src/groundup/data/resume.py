@@ -5,7 +5,6 @@ import copy
 import random
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -83,6 +82,10 @@ class Resumable:
             "workers": [],
         }
 
+    def _generators(self) -> list[torch.Generator]:
+        """The generators that the order is drawn from, but the global one."""
+        return [] if self.generator is None else [self.generator]
+
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Let the next iteration go on where the state was taken."""
         expected, given = self._new_epoch(), dict(state_dict)
@@ -91,37 +94,13 @@ class Resumable:
             raise ValueError(f"expected the keys {wanted}, got {got}")
         if expected["length"] != given["length"]:
             wanted, got = expected["length"], given["length"]
-            raise ValueError(
-                f"the state is of a loader of {got} batches, this has {wanted}"
-            )
+            text = f"the state is of a loader of {got} batches, this has"
+            raise ValueError(f"{text} {wanted}")
         self._epoch, self._resumes = copy.deepcopy(given), True
 
     def _batches(self, epoch: dict[str, Any]) -> Iterator:
         """The batches of an epoch, from its position on."""
         raise NotImplementedError(f"{type(self).__name__} has no _batches")
-
-    def _generators(self) -> list[torch.Generator]:
-        """The generators that the order is drawn from, but the global one."""
-        return [] if self.generator is None else [self.generator]
-
-    def __iter__(self) -> Iterator:
-        epoch = self._begin()
-        with _rewound(epoch):
-            batches = self._batches(epoch)
-        return self._counted(epoch, batches)
-
-    def _begin(self) -> dict[str, Any]:
-        """The epoch that starts now, or the one that goes on."""
-        epoch = self._epoch if self._resumes else self._new_epoch()
-        self._epoch, self._resumes = epoch, False
-        for each, state in zip(
-            self._generators(), epoch["generators"], strict=True
-        ):
-            each.set_state(decode(state))
-        if epoch["seed"] is None:
-            epoch["seed"] = draw_seed(self.generator)
-            epoch["generators"] = self._new_epoch()["generators"]
-        return epoch
 
     def _counted(self, epoch: dict[str, Any], batches: Iterable) -> Iterator:
         """The batches, counted in the epoch's state, until it is over."""
@@ -133,17 +112,25 @@ class Resumable:
             if self._epoch is epoch and not self._resumes:
                 self._epoch = None
 
+    def __iter__(self) -> Iterator:
+        epoch, now = self._begin(), random_state()
+        if epoch["start"] is None:
+            epoch["start"] = now
+            return self._counted(epoch, self._batches(epoch))
+        set_random_state(epoch["start"])
+        try:
+            return self._counted(epoch, self._batches(epoch))
+        finally:
+            set_random_state(now)
 
-@contextmanager
-def _rewound(epoch: dict[str, Any]) -> Iterator[None]:
-    """The global generators, for a while as they were at the epoch's start."""
-    now = random_state()
-    if epoch["start"] is None:
-        epoch["start"] = now
-        yield
-        return
-    set_random_state(epoch["start"])
-    try:
-        yield
-    finally:
-        set_random_state(now)
+    def _begin(self) -> dict[str, Any]:
+        """The epoch that starts now, or the one that goes on."""
+        epoch = self._epoch if self._resumes else self._new_epoch()
+        self._epoch, self._resumes = epoch, False
+        saved = zip(self._generators(), epoch["generators"], strict=True)
+        for each, state in saved:
+            each.set_state(decode(state))
+        if epoch["seed"] is None:
+            epoch["seed"] = draw_seed(self.generator)
+            epoch["generators"] = self._new_epoch()["generators"]
+        return epoch

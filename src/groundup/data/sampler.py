@@ -2,7 +2,7 @@
 """Samplers: in which order the items of a dataset are taken."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sized
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -38,12 +38,14 @@ def draw_seed(generator: torch.Generator | None = None) -> int:
     return int(seed.item())
 
 
-def _check_count(name: str, value: object) -> None:
+def check_count(name: str, value: object) -> None:
+    """Refuse what is no positive integer."""
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise ValueError(f"expected a positive integer {name}, got {value!r}")
 
 
-def _check_flag(name: str, value: object) -> None:
+def check_flag(name: str, value: object) -> None:
+    """Refuse what is neither True nor False."""
     if not isinstance(value, bool):
         raise TypeError(f"expected True or False as {name}, got {value!r}")
 
@@ -65,8 +67,8 @@ class RandomSampler(Sampler[int]):
         self.replacement = replacement
         self._num_samples = num_samples
         self.generator = generator
-        _check_flag("replacement", replacement)
-        _check_count("num_samples", self.num_samples)
+        check_flag("replacement", replacement)
+        check_count("num_samples", self.num_samples)
 
     @property
     def num_samples(self) -> int:
@@ -98,60 +100,14 @@ class RandomSampler(Sampler[int]):
         return self.num_samples
 
 
-class SubsetRandomSampler(Sampler[int]):
-    """The given indices in random order."""
-
-    def __init__(
-        self, indices: Sequence[int], generator: torch.Generator | None = None
-    ):
-        self.indices = indices
-        self.generator = generator
-
-    def __iter__(self) -> Iterator[int]:
-        n = len(self.indices)
-        for i in torch.randperm(n, generator=self.generator).tolist():
-            yield self.indices[i]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-
-class WeightedRandomSampler(Sampler[int]):
-    """`num_samples` indices, each as likely as its weight says."""
-
-    def __init__(
-        self,
-        weights: Sequence[float],
-        num_samples: int,
-        replacement: bool = True,
-        generator: torch.Generator | None = None,
-    ):
-        _check_count("num_samples", num_samples)
-        _check_flag("replacement", replacement)
-        self.weights = torch.as_tensor(weights, dtype=torch.double)
-        if self.weights.ndim != 1:
-            shape = tuple(self.weights.shape)
-            raise ValueError(f"expected weights of shape (n,), got {shape}")
-        self.num_samples, self.replacement = num_samples, replacement
-        self.generator = generator
-
-    def __iter__(self) -> Iterator[int]:
-        how = self.num_samples, self.replacement
-        drawn = torch.multinomial(self.weights, *how, generator=self.generator)
-        yield from drawn.tolist()
-
-    def __len__(self) -> int:
-        return self.num_samples
-
-
 class BatchSampler(Sampler[list[int]]):
     """Lists of `batch_size` of a sampler's indices; the last may be shorter."""
 
     def __init__(
         self, sampler: Iterable[int], batch_size: int, drop_last: bool
     ):
-        _check_count("batch_size", batch_size)
-        _check_flag("drop_last", drop_last)
+        check_count("batch_size", batch_size)
+        check_flag("drop_last", drop_last)
         self.sampler = sampler
         self.batch_size = batch_size
         self.drop_last = drop_last

@@ -41,7 +41,10 @@ class TensorLoader(Resumable):
         return len(self.batch_sampler)
 
     def _batches(self, epoch: dict[str, Any]) -> Iterator[list[Tensor]]:
-        order = self._shuffled() if self.shuffle else self._in_order()
+        order, size = self._shuffled(), self.batch_size
+        if not self.shuffle:
+            starts = range(0, len(self) * size, size)
+            order = (slice(start, start + size) for start in starts)
         skip(order, epoch["position"])
         return map(self._take, order)
 
@@ -51,10 +54,6 @@ class TensorLoader(Resumable):
         for drawn in self.sampler.draws():
             rows = drawn.to(device)
             yield from rows.split(self.batch_size)[: n if len(rows) else 0]
-
-    def _in_order(self) -> Iterator[slice]:
-        for i in range(len(self)):
-            yield slice(i * self.batch_size, (i + 1) * self.batch_size)
 
     def _take(self, rows: Tensor | slice) -> list[Tensor]:
         tensors = self.dataset.tensors

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/2_data.py; edit it there.
+# Extracted from book/3_training/7_workers.py; edit it there.
 """The worker's side: a process that turns indices into batches."""
 
 import pickle

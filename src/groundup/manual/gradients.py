@@ -7,27 +7,40 @@ import torch
 from torch import Tensor
 
 
+def residuals(out: Tensor, target: Tensor) -> Tensor:
+    """Each prediction minus its target: (n, 1), (n,) -> (n,)."""
+    if out.shape != (*target.shape, 1):
+        shapes = f"{tuple(out.shape)} and {tuple(target.shape)}"
+        raise ValueError(f"expected shapes (n, 1) and (n,), got {shapes}")
+    return out.squeeze(-1) - target
+
+
 def numerical_gradient(
-    function: Callable[[Tensor], Tensor], x: Tensor, eps: float = 1e-6
+    function: Callable[[Tensor], Tensor], x: Tensor, eps: float | None = None
 ) -> Tensor:
     """The gradient of a number by x, by central differences; shaped as x."""
-    grad = torch.zeros_like(x).flatten()
-    for i in range(x.numel()):
-        step = torch.zeros_like(x).flatten()
-        step[i] = eps
-        step = step.reshape(x.shape)
-        grad[i] = (function(x + step) - function(x - step)) / (2 * eps)
+    if not x.is_floating_point():
+        raise TypeError(f"{x.dtype} has no small steps")
+    eps = torch.finfo(x.dtype).eps ** (1 / 3) if eps is None else eps
+    flat = x.flatten()
+    grad = torch.zeros_like(flat)
+    for i, value in enumerate(flat.tolist()):
+        ends = flat.repeat(2, 1)
+        ends[0, i] += eps * max(1, abs(value))
+        ends[1, i] -= eps * max(1, abs(value))
+        high, low = (function(end.reshape(x.shape)) for end in ends)
+        grad[i] = (high - low) / (ends[0, i] - ends[1, i])  # as rounded
     return grad.reshape(x.shape)
 
 
 def mse_gradient(out: Tensor, target: Tensor) -> Tensor:
     """Gradient of the mean squared error: (n, 1), (n,) -> (n, 1)."""
-    return 2 * (out.squeeze(-1) - target).unsqueeze(-1) / out.shape[0]
+    return 2 * residuals(out, target).unsqueeze(-1) / len(out)
 
 
 def relu_gradient(x: Tensor, grad_y: Tensor) -> Tensor:
     """Gradient of ReLU's input, which has any shape, from its result's."""
-    return grad_y * (x > 0)
+    return torch.where(x <= 0, 0, grad_y)
 
 
 def linear_bias_gradient(grad_y: Tensor) -> Tensor:
@@ -36,10 +49,10 @@ def linear_bias_gradient(grad_y: Tensor) -> Tensor:
 
 
 def linear_input_gradient(w: Tensor, grad_y: Tensor) -> Tensor:
-    """Gradient of the input: (d_in, d_out), (n, d_out) -> (n, d_in)."""
-    return grad_y @ w.T
+    """Gradient of the input: (d_out, d_in), (n, d_out) -> (n, d_in)."""
+    return grad_y @ w
 
 
 def linear_weight_gradient(x: Tensor, grad_y: Tensor) -> Tensor:
-    """Gradient of the weights: (n, d_in), (n, d_out) -> (d_in, d_out)."""
-    return x.T @ grad_y
+    """Gradient of the weights: (n, d_in), (n, d_out) -> (d_out, d_in)."""
+    return grad_y.T @ x

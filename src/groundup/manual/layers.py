@@ -1,10 +1,16 @@
 # Extracted from book/2_backward/4_layers.py; edit it there.
 """Layers that hold their function and its gradient, written by hand."""
 
+import torch
 from torch import Tensor
 from torch.nn.functional import linear, relu
 
-from groundup.manual.gradients import mse_gradient
+from groundup.manual.gradients import (
+    linear_bias_gradient,
+    linear_input_gradient,
+    linear_weight_gradient,
+    residuals,
+)
 
 
 class Layer:
@@ -32,54 +38,6 @@ class Layer:
         return self.input_gradient(grad_y)
 
 
-class ReLULayer(Layer):
-    """Negative elements become zero: any shape."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """max(x, 0)."""
-        return relu(x)
-
-    def input_gradient(self, grad_y: Tensor) -> Tensor:
-        """grad_y where the result is positive, else 0."""
-        return self.out.sign().mul_(grad_y)  # into an array of our own
-
-
-class LinearLayer(Layer):
-    """An affine map of features: (n, d_in) -> (n, d_out)."""
-
-    def __init__(self, weight: Tensor, bias: Tensor):
-        self.weight, self.bias = weight, bias  # (d_out, d_in), (d_out,)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x @ weight.T + bias."""
-        return linear(x, self.weight, self.bias)
-
-    def learn(self, grad_y: Tensor) -> None:
-        """Store weight.grad and bias.grad, in place of older ones."""
-        (x,) = self.args
-        self.weight.grad = grad_y.T @ x
-        self.bias.grad = grad_y.sum(0)
-
-    def input_gradient(self, grad_y: Tensor) -> Tensor:
-        """Gradient of the input: (n, d_out) -> (n, d_in)."""
-        return grad_y @ self.weight
-
-
-class MSELayer(Layer):
-    """Mean squared error: (n, 1), (n,) -> ()."""
-
-    def forward(self, out: Tensor, target: Tensor) -> Tensor:
-        """The mean of (out - target) ** 2."""
-        if out.shape != (*target.shape, 1):
-            shapes = f"{tuple(out.shape)} and {tuple(target.shape)}"
-            raise ValueError(f"expected shapes (n, 1) and (n,), got {shapes}")
-        return (out.squeeze(-1) - target).pow(2).mean()
-
-    def input_gradient(self, grad_y: Tensor | float) -> Tensor:
-        """Gradient of the predictions: () -> (n, 1)."""
-        return grad_y * mse_gradient(*self.args)
-
-
 class Model:
     """Layers, each called on the result of the one before, and a loss."""
 
@@ -98,3 +56,50 @@ class Model:
         for layer in reversed(others):
             grad = layer.backward(grad)
         first.learn(grad)
+
+
+class LinearLayer(Layer):
+    """An affine map of features: (n, d_in) -> (n, d_out)."""
+
+    def __init__(self, weight: Tensor, bias: Tensor):
+        self.weight, self.bias = weight, bias  # (d_out, d_in), (d_out,)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x @ weight.T + bias."""
+        return linear(x, self.weight, self.bias)
+
+    def learn(self, grad_y: Tensor) -> None:
+        """Store weight.grad and bias.grad, in place of older ones."""
+        (x,) = self.args
+        self.weight.grad = linear_weight_gradient(x, grad_y)
+        self.bias.grad = linear_bias_gradient(grad_y)
+
+    def input_gradient(self, grad_y: Tensor) -> Tensor:
+        """Gradient of the input: (n, d_out) -> (n, d_in)."""
+        return linear_input_gradient(self.weight, grad_y)
+
+
+class MSELayer(Layer):
+    """Mean squared error: (n, 1), (n,) -> ()."""
+
+    def forward(self, out: Tensor, target: Tensor) -> Tensor:
+        """The mean of (out - target) ** 2."""
+        self.residuals = residuals(out, target)
+        return (self.residuals * self.residuals).mean()
+
+    def input_gradient(self, grad_y: Tensor | float) -> Tensor:
+        """Gradient of the predictions: () -> (n, 1)."""
+        factor = 2 * grad_y / max(len(self.residuals), 1)
+        return (factor * self.residuals).unsqueeze(-1)
+
+
+class ReLULayer(Layer):
+    """Negative elements become zero: any shape."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """max(x, 0)."""
+        return relu(x)
+
+    def input_gradient(self, grad_y: Tensor) -> Tensor:
+        """grad_y where the result is positive, else 0: `relu_gradient`."""
+        return torch.ops.aten.threshold_backward(grad_y, self.out, 0)

@@ -56,6 +56,6 @@ def test_what_is_not_changed_is_saved_as_it_was():
     assert saved(CHAPTER, lambda notebook: None) == CHAPTER
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", sorted(KEYS))
 def test_every_key_of_a_marker_may_be_saved(key: str):
     assert key in CONFIG.cell_metadata_filter.split(",")

@@ -13,7 +13,6 @@ from _config.chapters.parse import (
     Cell,
     Chapter,
     parse,
-    prose,
     read_book,
     read_chapter,
 )
@@ -79,13 +78,13 @@ def test_a_chapter_knows_its_name_title_and_destination():
     assert (found.part, found.number) == ("2_backward", "2.10")
     assert found.title == "Linear layers"
     assert found.module(found.cells[2]) == "nn.linear"
-    assert prose(found.cells[3]) == "End."
-    assert prose(found.cells[1]) == ""
+    assert found.cells[3].prose == "End."
+    assert found.cells[1].prose == ""
 
 
 def test_statements_have_the_lines_of_the_file():
     found = chapter(TEXT)
-    (assign,), (function,) = map(found.statements, found.code)
+    (assign,), (function,) = (cell.statements for cell in found.code)
     assert (assign.lineno, assign.end_lineno) == (14, 16)
     assert (function.lineno, function.end_lineno) == (18, 20)
     assert [node.lineno for node in found.tree.body] == [14, 18]
@@ -201,7 +200,7 @@ def test_refuses(text, line, words):
 
 
 def ours(cell: Cell) -> tuple:
-    source = prose(cell) if cell.kind == "markdown" else cell.source
+    source = cell.prose if cell.kind == "markdown" else cell.source
     return cell.kind, cell.title, cell.tags, source.strip()
 
 

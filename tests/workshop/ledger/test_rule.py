@@ -10,7 +10,7 @@ from _config.chapters.parse import read_book
 from _config.ledger import torch_names
 from _config.ledger.command import main
 from _config.ledger.rule import read_ledger, read_rules
-from _config.site.ledger_page import page
+from _config.site.ledger_page import written
 
 pytest_plugins = "pytester"
 FIRST, SECOND, THIRD = "1_a/1_first", "1_a/2_second", "2_b/1_third"
@@ -342,7 +342,7 @@ def test_the_page_shows_what_is_allowed_earned_and_on_loan(book, tmp_path):
     }
 
     ledger = read_ledger(read_book(tmp_path / "book"), tmp_path / "tests")
-    text = page(ledger, measured, keys={"bench_linalg.py": "newer"})
+    text = written(ledger, measured, keys={"bench_linalg.py": "newer"})
 
     assert "| Reductions | `torch.sum` `torch.nansum`" in text
     assert (

@@ -43,7 +43,7 @@ def chapter(tmp_path):
 
 
 def test_a_notebook_is_valid_and_always_the_same(chapter):
-    entry = Entry("key", [[], [], [RESULT]], {})
+    entry = Entry("key", [[], [RESULT]], {})
     one, two = notebook(chapter, entry), notebook(chapter, entry)
     nbformat.validate(one)
     assert nbformat.writes(one) == nbformat.writes(two)
@@ -76,7 +76,7 @@ def test_the_source_map_holds_marker_lines_from_0(chapter):
 
 
 def test_stored_outputs_stand_under_their_cells(chapter):
-    book = notebook(chapter, Entry("key", [[], [], [RESULT]], {}))
+    book = notebook(chapter, Entry("key", [[], [RESULT]], {}))
     code = [cell for cell in book.cells if cell.cell_type == "code"]
     assert [cell.outputs for cell in code] == [[], [], [RESULT]]
     assert [cell.execution_count for cell in code] == [1, None, 2]

@@ -3,13 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from _config.chapters.files import ROOT, ChapterError
-from _config.chapters.parse import parse, read_chapter
-from _config.runs import reach
-from _config.runs import records as record
+from _config.chapters.parse import parse, read_book, read_chapter
+from _config.runs import measure, reach, records
 from _config.runs.notebook import notebook
 
 TEXT = '''# %% [markdown]
@@ -43,14 +43,20 @@ unit = 7
 '''
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Write the chapter, with some text replaced, and read it."""
-    book, src = tmp_path / "book", tmp_path / "src"
+def lay_out(root: Path) -> tuple[Path, Path]:
+    """A book without chapters, and the library that they use."""
+    book, src = root / "book", root / "src"
     (book / "1_a").mkdir(parents=True)
     (src / "lib").mkdir(parents=True)
     (src / "lib/__init__.py").write_text("")
     (src / "lib/one.py").write_text("def scale(): return 2\n")
+    return book, src
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write the chapter, with some text replaced, and read it."""
+    book, src = lay_out(tmp_path)
 
     def chapter(old: str = "", new: str = ""):
         assert old in TEXT
@@ -62,21 +68,29 @@ def write(tmp_path):
     return chapter
 
 
-@pytest.fixture
-def measured(write):
-    """The chapter after ``python -m _config.record`` with three seeds."""
-    chapter = write()
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """What ``python -m _config.record`` keeps of the chapter, of three seeds."""
+    book, src = lay_out(tmp_path_factory.mktemp("kept"))
+    (book / "1_a/1_x.py").write_text(TEXT)
     command = [sys.executable, "-m", "_config.record", "1_a/1_x", "--seeds=3"]
-    places = [f"--book={chapter.path.parent.parent}", f"--src={write.src}"]
+    places = [f"--book={book}", f"--src={src}"]
     done = subprocess.run(
         [*command, *places], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+    return (book / "1_a/1_x.speed.json").read_text()
+
+
+@pytest.fixture
+def measured(write, kept):
+    """The chapter, with its record beside it."""
+    write().path.with_name("1_x.speed.json").write_text(kept)
     return write
 
 
 def status(measured, old: str = "", new: str = "") -> str:
-    (kept,) = record.status(measured(old, new), measured.src)
+    (kept,) = records.status(measured(old, new), measured.src)
     return kept.status
 
 
@@ -98,6 +112,18 @@ def test_a_record_holds_each_seed_and_where_it_comes_from(measured):
         ("# A record", "# Another title", "current"),
         ("unrelated = 1", "unrelated = 2", "current"),
         ("unit = 7", "unit = 8", "current"),
+        ("# %%\ndef noise", "# %% A title\n# A comment.\ndef noise", "current"),
+        ("seed * unit", "(\n        seed * unit)  # noise", "current"),
+        (
+            "-> dict[str, float]:",
+            '-> dict[str, float]:\n    """Two."""',
+            "current",
+        ),
+        (
+            "def noise",
+            '# %% Another cell\n"""Noise."""\n\n\n# %%\ndef noise',
+            "current",
+        ),
         ("seed * unit", "seed - unit", "stale"),
         ("unit = 0.5", "unit = 0.25", "stale"),
         ('"slow": 1.0', '"slow": 2.0', "stale"),
@@ -133,6 +159,47 @@ def test_a_record_is_stale_if_a_module_that_it_reaches_changed(measured):
     assert status(measured) == "current"
     (measured.src / "lib/one.py").write_text("def scale(): return 3\n")
     assert status(measured) == "stale"
+
+
+def test_a_comment_or_a_docstring_of_a_module_leaves_a_record(measured):
+    text = '"""Ones."""\ndef scale():\n    "Two."\n    return 2  # not 3\n'
+    (measured.src / "lib/one.py").write_text(text)
+    assert status(measured) == "current"
+
+
+def test_a_renamed_chapter_keeps_its_records_and_an_orphan_says_so(measured):
+    path = measured().path
+    book, record = path.parents[1], path.with_name("1_x.speed.json")
+
+    def orphans() -> list[str]:
+        return [*records.orphans(book, measured.src)]
+
+    assert orphans() == []
+    path.rename(path.with_name("2_y.py"))
+    (chapter,), (line,) = read_book(book), orphans()
+    assert [each.status for each in records.status(chapter)] == ["missing"]
+    assert f"{record}:1: warning: no cell of 1_x.py records it" in line
+    assert "its code is now in 1_a, call it 2_y.speed.json" in line
+
+    record.rename(path.with_name("2_y.speed.json"))
+    (chapter,) = read_book(book)
+    (kept,) = records.status(chapter, measured.src)
+    assert (kept.status, orphans()) == ("current", [])
+
+    for text, advice in (
+        ("{", "not a record"),
+        (kept_elsewhere(), "delete it"),
+    ):
+        path.with_name("2_y.slow.json").write_text(text)
+        (line,) = orphans()
+        assert "2_y.slow.json:1: warning: no cell of 2_y.py" in line
+        assert advice in line
+    (book / "1_a/3_z.py").write_text("not a chapter")
+    assert len(orphans()) == 1
+
+
+def kept_elsewhere() -> str:
+    return json.dumps({"key": "", "values": {}, "mean": {}, "deviation": {}})
 
 
 def page(chapter, src) -> tuple[str, str]:
@@ -186,7 +253,7 @@ def test_what_prose_cannot_quote_is_refused_with_its_line(measured, old, new):
 )
 def test_a_record_cell_defines_its_function_alone(write, old, new):
     with pytest.raises(ChapterError, match=r"1_x\.py:23: "):
-        record.record_cells(write(old, new))
+        records.record_cells(write(old, new))
 
 
 @pytest.mark.parametrize(
@@ -199,13 +266,14 @@ def test_a_record_cell_defines_its_function_alone(write, old, new):
 )
 def test_what_is_not_a_record_is_refused(write, old, new, message):
     chapter = write(old, new)
-    (cell,) = record.record_cells(chapter)
+    (cell,) = records.record_cells(chapter)
     with pytest.raises(ChapterError, match=message):
-        record.measure(chapter, cell, 2, write.src)
+        measure.measure_record(chapter, cell, 2, write.src)
     assert not [*chapter.path.parent.glob("*.json")]
 
 
-def test_a_damaged_record_is_named(measured):
-    measured().path.with_name("1_x.speed.json").write_text('{"key": ')
+@pytest.mark.parametrize("text", ['{"key": ', "[" * 100_000, "{}", "[]"])
+def test_a_damaged_record_is_named(measured, text):
+    measured().path.with_name("1_x.speed.json").write_text(text)
     with pytest.raises(ChapterError, match=r"1_x\.speed\.json:1: not a record"):
         status(measured)

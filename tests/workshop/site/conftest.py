@@ -9,13 +9,13 @@ from tests.workshop.site.small_book import Built, build, write_book
 @pytest.fixture
 def book(tmp_path: Path) -> Path:
     """A small book, as if it had been executed."""
-    return write_book(tmp_path)
+    return write_book(tmp_path / "a book")
 
 
 @pytest.fixture(scope="session")
 def first_build(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Built]:
     """A small book that was built, and how that went."""
-    root = write_book(tmp_path_factory.mktemp("built"))
+    root = write_book(tmp_path_factory.mktemp("built once"))
     outcome = build(root, "-W")
     shutil.copytree(root, root.with_suffix(".built"))
     return root, outcome

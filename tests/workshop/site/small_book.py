@@ -107,7 +107,7 @@ def write_book(root: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     for folder in ("src", "tests"):
-        (root / folder).mkdir()
+        (root / folder).mkdir(parents=True)
     pretend_to_run(root)
     return root
 

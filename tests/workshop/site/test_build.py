@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from _config.chapters import parse
-from _config.site import build
+from _config.site import steps
 from _config.site.book import Book
 from tests.workshop.site.small_book import (
     Built,
@@ -23,12 +23,12 @@ FIRST, SECOND = "book/1_one/1_first.py", "book/2_two/1_second.py"
 
 
 def build_book(root: Path, only: str = "") -> int:
-    return build.build(only, root)
+    return steps.build_book(only, root)
 
 
 def extract(root: Path) -> None:
     """Extract, and pretend that the chapters ran against the library."""
-    build.extract(root / "book", root / "src")
+    steps.extract(root / "book", root / "src")
     pretend_to_run(root)
 
 
@@ -40,7 +40,7 @@ def count_parsed(root: Path) -> int:
 
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Built]:
-    root = write_book(tmp_path_factory.mktemp("whole"))
+    root = write_book(tmp_path_factory.mktemp("a whole book"))
     edit(root / FIRST, "a @ b", "a * b")  # which need not be earned
     (root / "_build/bench.json").write_text(json.dumps(MEASURED))
     fork(root, extract, root)
@@ -184,7 +184,7 @@ def test_a_new_chapter_stands_in_every_sidebar_and_a_damaged_note_is_none(
 
 def test_status_shows_progress_alone_also_where_a_terminal_overwrites():
     shown = StringIO()
-    status = build.Status(shown)
+    status = steps.Status(shown)
     for text in ("loading ", "it\n", "\x1b[2K", "reading sources... [50%] ",
                  "a", "\r", "\n", "done\n"):  # fmt: skip
         status.write(text)

@@ -11,7 +11,7 @@ from sphinx.cmd.build import build_main
 
 from _config.chapters.files import ROOT
 from _config.library.modules import exports
-from _config.site import api, changes, figures, links, markup, receipts
+from _config.site import api, changes, entries, figures, links, markup, receipts
 from _config.site.page import text_line
 from tests.workshop.site.small_book import (
     FIRST,
@@ -74,10 +74,13 @@ def test_the_sidebar_names_its_folds_and_closes_the_library(built: Path):
     build(book)
 
     for name, is_open in (("1_one/1_first", False), ("api/linalg", True)):
-        *parts, library = page(book, name).select("nav.bd-links details")
-        assert all(each.has_attr("open") for each in parts) and parts
+        folds = page(book, name).select("nav.bd-links details")
+        titled = {each.find_parent("li").a.get_text(): each for each in folds}
+        library, package = titled.pop("The library"), titled.pop("groundup.nn")
+        assert all(each.has_attr("open") for each in titled.values()) and titled
         assert library.has_attr("open") == is_open
-        assert all(each.summary["aria-label"] for each in [*parts, library])
+        assert not package.has_attr("open")
+        assert all(each.summary["aria-label"] for each in folds)
 
 
 def test_a_page_is_described_by_its_beginning_and_sends_no_spare_icons(
@@ -224,7 +227,7 @@ def test_links_are_names_of_the_library_and_nothing_else():
     first, second = chapter(FIRST), chapter(SECOND, "2_two/1_second")
     library = exports([first, second])
 
-    found = links.links(second, library)
+    found = links.find_links(second, library)
 
     names = [
         (each.name, second.cells[each.cell].source[each.start : each.end])
@@ -236,7 +239,7 @@ def test_links_are_names_of_the_library_and_nothing_else():
     )
     assert names == [matmul, matmul, affine, matmul]
     assert (
-        links.links(first, library) == []
+        links.find_links(first, library) == []
     )  # twice's parameter is not the function
 
 
@@ -253,7 +256,7 @@ def test_links_are_names_of_the_library_and_nothing_else():
 )
 def test_links_follow_modules(statement: str, linked: str):
     user = chapter(f"# %%\n{statement}\n", "3_three/1_third")
-    (found,) = links.links(user, exports([chapter(FIRST)]))
+    (found,) = links.find_links(user, exports([chapter(FIRST)]))
     assert user.cells[0].source[found.start : found.end] == linked
 
 
@@ -268,10 +271,132 @@ def test_weave_wraps_whole_tokens_and_counts_entities_as_characters():
 
 
 def test_changes_show_the_rewritten_definition_only():
-    ((index, [(name, difference)]),) = changes.changes(chapter(FIRST)).items()
+    ((index, [(name, difference)]),) = changes.rewritten(chapter(FIRST)).items()
     assert (index, name) == (3, "matmul")
     marks = [line[0] for line in difference.split("\n")]
     assert marks.count("-") == 2 and marks.count("+") == 3
+
+
+GROWN = '''# %% [markdown] module="nn.module" starred=true
+"""
+# Module, finished
+
+This finishes what {doc}`/1_one/1_first` began.
+"""
+
+# %% What it is tags=["export"]
+"""Modules."""
+class Module:
+    """A module."""
+
+    def forward(self) -> int:
+        """Forward."""
+        return 1
+
+# %% tags=["export"]
+class Module(Module):
+    @property
+    def size(self) -> int:
+        """Its size."""
+        return 1
+
+    def _hidden(self) -> int:
+        return 1
+
+# %% tags=["export"]
+class Module(Module):
+    def forward(self) -> int:
+        """Forward."""
+        return 2
+
+class Other:
+    """Another."""
+
+# %%
+class Module(Module):
+    def forward(self) -> int:
+        return 3
+
+# %%
+class Module:
+    @property
+    def size(self) -> int:
+        return 2
+
+    def forward(self) -> int:
+        return 3
+'''
+
+
+def test_changes_of_a_class_that_grows_are_its_methods():
+    found = changes.rewritten(chapter(GROWN))
+    names = {i: [name for name, _ in each] for i, each in found.items()}
+    assert names == {
+        3: ["Module.forward"],
+        4: ["Module.forward"],
+        5: ["Module.size"],
+    }
+    assert found[3][0][1].split("\n") == [
+        " def forward(self) -> int:", '     """Forward."""',
+        "-    return 1", "+    return 2",
+    ]  # fmt: skip
+
+
+def test_a_class_that_grew_is_one_entry_that_leads_to_each_cell(built: Path):
+    (built / "book/1_one/2_module.py").write_text(GROWN)
+    pretend_to_run(built)
+
+    outcome = build(built, "-W")
+
+    assert outcome.returncode == 0, outcome.stderr
+    soup = page(built, "1_one/2_module")
+    labels = [
+        [link.get_text() for link in each.select("a")]
+        for each in soup.select(".gu-dest")
+    ]
+    assert labels == [
+        ["groundup.nn.module"], ["continues Module"],
+        ["groundup.nn.module", "continues Module"],
+    ]  # fmt: skip
+    href = "../api/nn.module.html#groundup.nn."
+    targets = [a["href"].removeprefix(href) for a in soup.select(".gu-dest a")]
+    assert targets == ["Module", "Module", "Other", "Module"]
+    entry = page(built, "api/nn.module").find(id="groundup.nn.Module").parent
+    methods = [each["id"] for each in entry.select(":scope > dd dt")]
+    assert methods == ["groundup.nn.Module.forward", "groundup.nn.Module.size"]
+    places = [
+        a for a in entry.select(":scope > dd > .gu-built a") if "#" in a["href"]
+    ]
+    assert [a.get_text() for a in places] == [
+        "1.2 Module, finished, line 10", "line 18", "line 28",
+    ]  # fmt: skip
+    for place in places:
+        cell = soup.find(id=place["href"].partition("#")[2])
+        assert "Module" in (cell.get_text() or cell.parent.get_text())
+
+
+def test_a_starred_chapter_says_so_wherever_it_is_listed(built: Path):
+    (built / "book/1_one/2_module.py").write_text(GROWN)
+    pretend_to_run(built)
+    build(built)
+
+    soup = page(built, "1_one/2_module")
+    assert soup.h1.get_text() == "1.2 ★ starred: Module, finished#"
+    assert soup.h1.select_one(".visually-hidden").get_text() == " starred:"
+    banner = soup.select_one(".gu-starred")
+    assert banner.get_text().strip() == (
+        "★ Finishes what 1.1 Products began; you may go on without it."
+    )
+    assert banner.a["href"] == "1_first.html"
+    described = soup.select_one('meta[name="description"]')["content"]
+    assert described.startswith("This finishes what")
+    listed = page(built, "1_one/index")
+    for where in ("article li a", "nav.bd-links li li a"):
+        names = [a.get_text() for a in listed.select(where)]
+        assert "1.2 ★ starred: Module, finished" in names
+    after = page(built, "1_one/1_first").select_one("a.right-next")
+    assert "1.2 ★ starred: Module, finished" in after.get_text()
+    assert not page(built, "1_one/1_first").select(".gu-starred")
 
 
 def test_a_figure_keeps_only_the_ids_it_uses_and_follows_the_theme():
@@ -359,8 +484,135 @@ class Linear(Base):
     assert "_hidden" not in described
 
 
+KINDS = '''# %% [markdown] module="nn.zoo"
+"""
+# Kinds
+"""
+
+# %% tags=["export"]
+"""What a reference has to show."""
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar, Self, overload
+
+# %% tags=["export"]
+@overload
+def pick(x: int) -> int: ...
+@overload
+def pick(x: str, *, at: int = 0) -> str: ...
+def pick(x: int | str, *, at: int = 0) -> int | str:
+    """One *of* many::
+
+        a * b_c
+
+    >>> pick(1)
+    1
+    """
+    return x
+
+class Kinds:
+    """Every `kind` of method, `x_y` and :class:`Z` and <b> and {doc}`nowhere`."""
+
+    @overload
+    def get(self, x: int) -> int: ...
+    @overload
+    def get(self, x: str) -> str: ...
+    def get(self, x: int | str) -> int | str:
+        """Get it."""
+        return x
+
+    @functools.cached_property
+    def once(self) -> int:
+        """Found once."""
+        return 1
+
+    @property
+    def width(self) -> int:
+        """The width."""
+        return 1
+
+    @width.setter
+    def width(self, value: int) -> None: ...
+
+    async def go(self: Self, *, far: bool = True) -> None:
+        """Go."""
+
+    @classmethod
+    def make(cls, /, a: int) -> Self:
+        """Make."""
+        return cls()
+
+    def __len__(self) -> int:
+        return 1
+
+async def steps() -> Iterator[int]:
+    """Steps."""
+
+@dataclass(frozen=True)
+class Row(Kinds):
+    """A row."""
+    a: int
+    b: list = field(default_factory=list)
+    count: ClassVar[int] = 0
+
+class KINDS:
+    """Another name in capitals."""
+
+kinds = 1
+'''
+
+
+def test_api_pages_show_every_kind_of_definition(built: Path):
+    path = built / "book/1_one/2_kinds.py"
+    path.write_text(KINDS)
+    pretend_to_run(built)
+
+    outcome = build(built, "-W")
+
+    assert outcome.returncode == 0, outcome.stderr
+    soup = page(built, "api/nn.zoo")
+    signatures = [
+        each.get_text(" ", strip=True).replace(" #", "").split(" ¶")[0]
+        for each in soup.select("dt.sig")
+    ]
+    flat = [re.sub(r"\s+|#$", "", each) for each in signatures]
+    assert flat == [
+        "pick(x:int)→int", "pick(x:str,*,at:int=0)→str",
+        "classKinds", "get(x:int)→int", "get(x:str)→str", "propertyonce:int",
+        "propertywidth:int", "asyncgo(*,far:bool=True)→None",
+        "classmethodmake(a:int)→Self", "asyncsteps()→Iterator[int]",
+        "classRow(a:int,b:list=field(default_factory=list))",
+        "classKINDS", "kinds=1",
+    ]  # fmt: skip
+    text = soup.select_one("article").get_text()
+    assert "One *of* many:" in text and "and Z and <b> and {doc}nowhere" in text
+    assert "a * b_c" in [each.get_text().strip() for each in soup.select("pre")]
+    assert soup.select_one("pre .gp").get_text().startswith(">>>")
+    assert "It may be set." in text and "Bases: Kinds" in text
+    for name in ("Kinds", "KINDS", "kinds"):  # they differ in case alone
+        entry = soup.find(id=f"groundup.nn.{name}")
+        place = entry.parent.select_one(".gu-built a")["href"].partition("#")[2]
+        cell = page(built, "1_one/2_kinds").find(id=place)
+        assert name in (cell.get_text() or cell.parent.get_text())
+    assert soup.find(id="groundup.nn.Kinds") != soup.find(
+        id="groundup.nn.KINDS"
+    )
+
+
+def test_the_library_is_listed_by_package_with_its_public_paths(built: Path):
+    listed = page(built, "api/index")
+    (title,) = [h for h in listed.select("h2") if "groundup.nn" in h.get_text()]
+    link = title.parent.select_one("p a")
+    assert link.get_text() == "affine"
+    assert link["href"] == "nn.functional.html#groundup.nn.affine"
+    package = page(built, "api/nn")
+    assert package.h1.get_text() == "groundup.nn#"
+    assert package.select_one("article p a")["href"] == link["href"]
+
+
 def test_api_escapes_a_star_outside_code():
-    assert api.prose("(n, h*d), `h*d`") == r"(n, h\*d), `h*d`"
+    assert entries.markdown("(n, h*d), `h*d`") == r"(n, h\*d), `h*d`"
 
 
 def test_text_line_is_where_the_prose_begins():

@@ -15,11 +15,11 @@ from typing import TextIO
 
 from _config.chapters.files import ROOT, ChapterError, shown
 from _config.library.extraction import extract
-from _config.runs import benchmarks, execution
+from _config.runs import execution, ratios, records
 from _config.site.book import Book, open_book
 
 
-def build(only: str = "", root: Path = ROOT) -> int:
+def build_book(only: str = "", root: Path = ROOT) -> int:
     """All steps, for the book or for one chapter; 0 if all is well."""
     try:
         book = open_book(root, root / "book")
@@ -35,13 +35,13 @@ def build(only: str = "", root: Path = ROOT) -> int:
         print(*errors, sep="\n", file=sys.stderr)
         return 1
     names = [name for name, path in book.paths.items() if path in paths]
-    if failed := run(book, names):
+    if failed := execute_stale(book, names):
         return failed
     if only:
         options = ["-D", f"groundup_only={names[0]}"]
     else:
         options = ["-W", "-j", "2"]
-        measure(book)
+        time_stale(book)
     book.save()
     return sphinx(root, *options)
 
@@ -64,7 +64,7 @@ def judge(book: Book) -> Sequence[ChapterError]:
     return book.ledger.errors if due else []
 
 
-def run(book: Book, names: Iterable[str]) -> int:
+def execute_stale(book: Book, names: Iterable[str]) -> int:
     """Execute what has not run as it is now; repeat the others' warnings."""
     stale = []
     for name in names:
@@ -79,15 +79,19 @@ def run(book: Book, names: Iterable[str]) -> int:
             stale.append(name)
     places = f"--book={book.folder}", f"--src={book.src}"
     places += (f"--store={book.store}",)
-    return execution.main([*stale, *places]) if stale else 0
+    if stale:
+        return execution.main([*stale, *places])
+    for warning in records.orphans(book.folder, book.src):
+        print(warning, file=sys.stderr)
+    return 0
 
 
-def measure(book: Book) -> None:
+def time_stale(book: Book) -> None:
     """Time what has changed, so that the ledger's page has its ratios."""
     folder = book.tests / "benchmarks"
     if folder.exists() and book.due("benchmarks", book.measured):
         places = f"--benchmarks={folder}", f"--store={book.bench}"
-        benchmarks.main(["--stale", *places, f"--src={book.src}"])
+        ratios.main(["--stale", *places, f"--src={book.src}"])
         book.due("benchmarks", book.measured)
 
 
@@ -130,4 +134,4 @@ def main() -> int:
     help = "holds book, src and tests"
     parser.add_argument("--root", type=Path, default=ROOT, help=help)
     options = parser.parse_args()
-    return build(options.chapter, options.root.resolve())
+    return build_book(options.chapter, options.root.resolve())

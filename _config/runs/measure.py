@@ -1,0 +1,113 @@
+"""Measure a record: call its function once a seed and keep what it returns."""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from _config.chapters.files import BOOK, SRC, ChapterError, shown, write
+from _config.chapters.parse import Cell, Chapter, read_chapter
+from _config.runs.execution import chosen
+from _config.runs.machine import hardware, versions
+from _config.runs.reach import cells
+from _config.runs.records import (
+    Record,
+    look_up,
+    record_cells,
+    record_key,
+)
+
+
+def measure_record(
+    chapter: Chapter, cell: Cell, seeds: int | None = None, src: Path = SRC
+) -> Record:
+    """Run a record's function for seeds 0, 1, … and keep what it returns."""
+    name = cell.metadata["record"]
+    before, key = look_up(chapter, cell, src), record_key(chapter, cell, src)
+    seeds = seeds or len(before.kept.get("values", ())) or 5
+    function = define(chapter, cell, src)
+    values, start = {}, time.monotonic()
+    for seed in range(seeds):
+        values[seed] = function(seed)
+        check(chapter, cell, values)
+        print(f"{name}({seed}) = {values[seed]}", flush=True)
+    columns = {one: [values[seed][one] for seed in values] for one in values[0]}
+    kept = {
+        "key": key,
+        "values": values,
+        "mean": {k: statistics.fmean(v) for k, v in columns.items()},
+        "deviation": {
+            k: statistics.stdev(v) if seeds > 1 else None
+            for k, v in columns.items()
+        },
+        "seconds": round(time.monotonic() - start, 1),
+        "hardware": hardware(),
+        "versions": versions(),
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+    }
+    text = json.dumps(kept, indent=2, ensure_ascii=False)
+    write(before.path, f"{text}\n".encode())
+    return look_up(chapter, cell, src)
+
+
+def define(chapter: Chapter, cell: Cell, src: Path) -> object:
+    """Run the cells that the record needs; the function that it defines."""
+    os.environ.setdefault("MPLBACKEND", "agg")
+    sys.path.insert(0, str(src))
+    names = {"__name__": "__main__", "__file__": str(chapter.path)}
+    for one in cells(chapter, cell):
+        # the empty lines give tracebacks the chapter's own line numbers
+        text = "\n" * (one.first_line - 1) + one.source
+        exec(compile(text, str(chapter.path), "exec"), names)
+    return names[cell.metadata["record"]]
+
+
+def check(chapter: Chapter, cell: Cell, values: dict[int, object]) -> None:
+    """Refuse what is not a dict of finite floats, the same for every seed."""
+    seed, latest = list(values.items())[-1]
+    if not isinstance(latest, dict) or not latest:
+        message = f"seed {seed}: expected a dict of floats, got {latest!r}"
+    elif latest.keys() != values[0].keys():
+        message = f"seed {seed} gave {[*latest]}, seed 0 {[*values[0]]}"
+    elif bad := [k for k, v in latest.items() if not finite(v)]:
+        message = f"seed {seed}: {bad[0]} is {latest[bad[0]]!r}, not a number"
+    else:
+        return
+    raise ChapterError(chapter.path, cell.line, message)
+
+
+def finite(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) < float("inf")
+
+
+def main() -> int:
+    """The command: 1 if something is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m _config.record")
+    parser.add_argument("chapter", metavar="CHAPTER")
+    parser.add_argument("name", nargs="?", metavar="NAME")
+    parser.add_argument(
+        "--seeds", type=int, help="by default as many as kept, or 5"
+    )
+    parser.add_argument("--book", type=Path, default=BOOK)
+    parser.add_argument("--src", type=Path, default=SRC)
+    args = parser.parse_args()
+    try:
+        (path,) = chosen([args.chapter], args.book)
+        chapter = read_chapter(path, args.book)
+        found = record_cells(chapter)
+        if args.name:
+            found = [c for c in found if c.metadata["record"] == args.name]
+        if not found:
+            wanted = f"record {args.name!r}" if args.name else "record"
+            raise ChapterError(chapter.path, 1, f"the chapter has no {wanted}")
+        for cell in found:
+            done = measure_record(chapter, cell, args.seeds, args.src)
+            print(f"wrote {shown(done.path)}")
+    except (ChapterError, LookupError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

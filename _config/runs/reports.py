@@ -1,0 +1,62 @@
+"""What the execution of chapters says, while it goes on and in the end."""
+
+import re
+import sys
+from pathlib import Path
+
+from _config.chapters.files import shown
+from _config.chapters.parse import Cell, Chapter
+from _config.runs import records, store
+
+ERASE = "\r\x1b[2K" if sys.stdout.isatty() else ""
+
+
+class Progress:
+    """A line a chapter when it ends; in a terminal, what runs meanwhile."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, str] = {}
+
+    def update(self, chapter: Chapter, done: int) -> None:
+        """Note how many cells of a chapter are done."""
+        self.running[chapter.number] = f"{done}/{len(store.executed(chapter))}"
+        self.show()
+
+    def end(self, chapter: Chapter, result: str) -> None:
+        """Print the chapter's line."""
+        del self.running[chapter.number]
+        print(f"{ERASE}{chapter.number} {chapter.title} … {result}", flush=True)
+        self.show()
+
+    def show(self) -> None:
+        """Draw the line of the chapters that run."""
+        if ERASE:
+            items = (f"{key} cell {done}" for key, done in self.running.items())
+            print(ERASE + ", ".join(items), end="", flush=True)
+
+
+def warnings(chapter: Chapter, src: Path, folder: Path) -> list[str]:
+    """What an author should see: output to stderr, records to be renewed."""
+    found = []
+    entry = store.load(chapter, src, folder)
+    outputs = entry.outputs if entry else []
+    cells = store.executed(chapter)
+    for cell, cell_outputs in zip(cells, outputs, strict=False):
+        for output in cell_outputs:
+            if output.get("name") == "stderr":
+                found += noted(cell, output["text"])
+    for kept in records.status(chapter, src):
+        if kept.status != records.CURRENT:
+            found.append(
+                (kept.cell.line, f"record {kept.name!r} is {kept.status}")
+            )
+    at = shown(chapter.path)
+    return [f"{at}:{line}: warning: {text}" for line, text in found]
+
+
+def noted(cell: Cell, text: str) -> list[tuple[int, str]]:
+    """How a cell's stderr begins, and each warning in it at its line."""
+    places = re.findall(r"^cell:(\d+): (.*)", text, re.MULTILINE)
+    placed = [(cell.first_line + int(line) - 1, what) for line, what in places]
+    first = text.strip().partition("\n")[0]
+    return placed if first[:5] == "cell:" else [(cell.line, first), *placed]

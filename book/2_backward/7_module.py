@@ -1454,5 +1454,6 @@ assert_equal(check_finite(net, torch.ones(1, 2)), "2")
 # %% [markdown]
 r"""
 Every loan of the first part that concerned the inside of a network is repaid.
-What is still borrowed is the training around it, and that is part 3.
+What is still borrowed is the training around it. That is part 3, after one more
+star, {doc}`/2_backward/8_optimizer`: what holds the parameters meanwhile.
 """

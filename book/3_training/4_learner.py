@@ -56,6 +56,7 @@ from groundup.nn.container import Sequential
 from groundup.nn.linear import Linear
 from groundup.nn.functional.loss import cross_entropy
 from groundup.nn.module import Module
+from groundup.optim.sgd import SGD
 from groundup.testing import assert_close, assert_equal
 
 # %% [markdown]
@@ -80,9 +81,7 @@ def network(seed: int = 0) -> Sequential:
     return Sequential(Linear(784, 50), ReLU(), Linear(50, 10))
 
 
-# %% Borrowed steps loans="torch.optim.SGD torch.optim.Adam" repaid="3_training/8_optim"
-from torch.optim import SGD
-
+# %%
 bare = network()
 optimizer = SGD(bare.parameters(), lr=0.1)
 for input, target in train:

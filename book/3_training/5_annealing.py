@@ -31,13 +31,13 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
-from torch.optim import SGD
 
 from groundup.data.tensor_loader import TensorLoader
 from groundup.datasets import fashion_mnist
 from groundup.nn.activation import ReLU
 from groundup.nn.container import Sequential
 from groundup.nn.linear import Linear
+from groundup.optim.sgd import SGD
 from groundup.testing import assert_close, assert_equal
 from groundup.training.callback import (
     Callback,

@@ -1734,8 +1734,8 @@ r"""
 This time it watches the gradients.
 """
 
-# %% In use loans="torch.optim.SGD" repaid="3_training/8_optim"
-from torch.optim import SGD
+# %% In use
+from groundup.optim.sgd import SGD
 
 torch.manual_seed(0)
 gradients = Statistics(every=8, reach=0.02)

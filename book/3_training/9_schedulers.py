@@ -26,12 +26,12 @@ from typing import Any
 import matplotlib.pyplot as plt
 import torch
 from torch import Tensor
-from torch.optim import SGD
 
 from groundup.data.tensor_loader import TensorLoader
 from groundup.nn.linear import Linear
 from groundup.optim.hyperparameters import kept_value, per_group, set_value
 from groundup.optim.schedule import cosine, polynomial, ramp
+from groundup.optim.sgd import SGD
 from groundup.testing import assert_close, assert_equal
 from groundup.training.annealing import Anneal
 from groundup.training.callback import Callback, Run

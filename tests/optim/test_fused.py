@@ -6,7 +6,12 @@ from hypothesis import strategies as st
 from groundup.optim import SGD, Adagrad, Adam, AdamW
 from groundup.optim.adagrad import adagrad_step
 from groundup.optim.adam import adam_step
-from groundup.optim.fused import fits_kernel, lie_alike, wants_kernel
+from groundup.optim.fused import (
+    fits_kernel,
+    has_kernel,
+    lie_alike,
+    wants_kernel,
+)
 from groundup.optim.sgd import sgd_step
 from groundup.optim.steps import add_l2
 from tests.optim.torch_samples import configurations
@@ -317,3 +322,47 @@ def test_bfloat16_drifts_no_further_than_torchs(kind, options):
     drift = (end(theirs, options, torch.bfloat16) - judge).norm()
     own = (end(kind, options, torch.bfloat16) - judge).norm()
     assert own <= 1.1 * drift
+
+
+@pytest.mark.parametrize("kind, options", KINDS)
+def test_a_subclass_with_a_step_of_its_own_is_not_stepped_by_the_kernel(
+    kind, options
+):
+    class Sign(kind):
+        def update(self, param, grad, state, group):
+            super().update(param, grad, state, group)
+            param.fill_(7.0)
+
+    param = torch.ones(3)
+    optimizer = Sign([param], **options)
+    for _ in range(3):
+        param.grad = torch.ones(3)
+        optimizer.step()
+    assert param.tolist() == [7.0] * 3
+
+
+def test_a_kernel_counts_that_is_as_new_as_the_step():
+    class Renamed(Adam):
+        pass
+
+    class Stepped(Adam):
+        def update(self, param, grad, state, group):
+            pass
+
+    class Both(Stepped):
+        def fused_update(self, params, states, group):
+            pass
+
+    found = [has_kernel(kind) for kind in (Adam, Renamed, Stepped, Both)]
+    assert found == [True, True, False, True]
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_the_exception_for_16_bits_on_cpus_is_still_needed(half):
+    """pytorch issue 191763; if this fails, `SGD.fits` may be shortened."""
+    param, grad, buffer = (torch.ones(100, dtype=half) for _ in range(3))
+    options = {"lr": 0.1, "momentum": 0.9, "dampening": 0.0}
+    options |= {"weight_decay": 0.0, "nesterov": False, "maximize": False}
+    lists = [[each] for each in (param, grad, buffer)]
+    torch._fused_sgd_(*lists, **options, is_first_step=False)
+    assert param.eq(1).any()

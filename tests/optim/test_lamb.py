@@ -82,3 +82,11 @@ def test_bad_options_are_refused():
         LAMB([param], betas=(0.9, 1.0))
     with pytest.raises(ValueError, match="learning rate: -1"):
         LAMB([param], lr=-1)
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("size", [1e-4, 1.0, 300.0])
+def test_the_ratio_of_half_precision_neither_overflows_nor_vanishes(half, size):
+    layer = torch.full((1000,), size, dtype=half)
+    ratio = trust_ratio(layer, torch.ones(1000, dtype=half))
+    torch.testing.assert_close(ratio, torch.tensor(size), rtol=1e-2, atol=0)

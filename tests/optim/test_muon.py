@@ -2,8 +2,12 @@ import pytest
 import torch
 from torch.optim._muon import _zeropower_via_newtonschulz
 
-from groundup.optim import Muon
-from groundup.optim.muon import add_product, newton_schulz
+from groundup.optim import Muon, muon
+from groundup.optim.muon import (
+    add_product,
+    multiplies_bfloat16,
+    newton_schulz,
+)
 from tests.optim.torch_samples import (
     assert_same_trajectory,
     bad_inputs,
@@ -82,3 +86,22 @@ def test_add_product_equals_addmm(dtype, sizes, beta, alpha):
     torch.testing.assert_close(
         add_product(*given, beta=beta, alpha=alpha), expected
     )
+
+
+def test_both_ways_to_multiply_give_the_same_directions(monkeypatch):
+    torch.manual_seed(0)
+    matrix, found = torch.randn(24, 40), []
+    for fast in (True, False):
+        monkeypatch.setattr(muon, "multiplies_bfloat16", lambda kind, f=fast: f)
+        found.append(newton_schulz(matrix))
+    torch.testing.assert_close(*found, rtol=2e-2, atol=1e-3)
+
+
+def test_only_known_units_are_asked_for_products_of_bfloat16(monkeypatch):
+    assert multiplies_bfloat16("cuda") and not multiplies_bfloat16("meta")
+    for known in ({"amx_bf16": True}, {"amx_bf16": False}, {}):
+        ask = lambda known=known: known
+        monkeypatch.setattr(torch.cpu, "get_capabilities", ask, raising=False)
+        multiplies_bfloat16.cache_clear()
+        assert multiplies_bfloat16("cpu") is bool(known.get("amx_bf16"))
+    multiplies_bfloat16.cache_clear()

@@ -239,3 +239,27 @@ def test_a_kernel_takes_what_lies_alike_and_the_step_the_rest():
     calls.clear()
     Counted(params, {"lr": 1.0}).step()
     assert [id(call) for call in calls] == [id(param) for param in params]
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_gradients_are_set_to_zero_in_place_and_forget_their_graph(recorded):
+    param = parameter(3)
+    optimizer = SGD([param])
+    loss = (param**3).sum()
+    (param.grad,) = torch.autograd.grad(loss, param, create_graph=recorded)
+    held = param.grad
+    optimizer.zero_grad(set_to_none=False)
+    assert param.grad is held and held.eq(0).all()
+    assert not held.requires_grad and held.grad_fn is None
+
+
+def test_a_gradient_that_is_a_view_is_set_to_zero():
+    param, whole = parameter(3), torch.ones(5)
+    param.grad = whole[1:4]
+    SGD([param]).zero_grad(set_to_none=False)
+    assert whole.tolist() == [1, 0, 0, 0, 1]
+
+
+def test_torchs_schedulers_refuse_ours_at_once():
+    with pytest.raises(TypeError, match="SGD is not an Optimizer"):
+        torch.optim.lr_scheduler.StepLR(SGD([parameter(1)]), 1)

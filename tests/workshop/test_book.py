@@ -74,7 +74,6 @@ TOO_LONG = {
     "3_training/1_loss",
     "3_training/4_learner",
     "3_training/6_inside",
-    "3_training/8_optim",
 }
 FOLDED = {"hide-input", "solution", "answer", "record"}
 

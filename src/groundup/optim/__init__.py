@@ -14,6 +14,7 @@ from groundup.optim.lamb import trust_ratio as trust_ratio
 from groundup.optim.muon import Muon as Muon
 from groundup.optim.muon import add_product as add_product
 from groundup.optim.muon import adjusted_lr as adjusted_lr
+from groundup.optim.muon import multiplies_bfloat16 as multiplies_bfloat16
 from groundup.optim.muon import muon_step as muon_step
 from groundup.optim.muon import newton_schulz as newton_schulz
 from groundup.optim.optimizer import Optimizer as Optimizer

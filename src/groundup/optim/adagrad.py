@@ -1,4 +1,4 @@
-# Extracted from book/3_training/8_optim.py; edit it there.
+# Extracted from book/3_training/8_optimizers.py; edit it there.
 """Adagrad: a rate for every parameter, from all gradients so far."""
 
 from collections.abc import Iterable
@@ -45,20 +45,12 @@ class Adagrad(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ):
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "lr_decay": lr_decay,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "initial_accumulator_value": initial_accumulator_value,
-                "foreach": foreach,
-                "maximize": maximize,
-                "differentiable": differentiable,
-                "fused": fused,
-            },
-        )
+        options = {"lr": lr, "lr_decay": lr_decay, "eps": eps}
+        options |= {"initial_accumulator_value": initial_accumulator_value}
+        options |= {"weight_decay": weight_decay, "maximize": maximize}
+        options |= {"differentiable": differentiable}
+        options |= {"foreach": foreach, "fused": fused}
+        super().__init__(params, options)
 
     def check(self, group: dict[str, Any]) -> None:
         """Raise for options that make no sense."""

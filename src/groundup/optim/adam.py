@@ -1,4 +1,4 @@
-# Extracted from book/3_training/8_optim.py; edit it there.
+# Extracted from book/3_training/3_optim.py; edit it there.
 """Adam and AdamW: momentum over the root mean square."""
 
 import math
@@ -60,22 +60,12 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ):
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "amsgrad": amsgrad,
-                "maximize": maximize,
-                "foreach": foreach,
-                "capturable": capturable,
-                "differentiable": differentiable,
-                "fused": fused,
-                "decoupled_weight_decay": decoupled_weight_decay,
-            },
-        )
+        options = {"lr": lr, "betas": betas, "eps": eps, "amsgrad": amsgrad}
+        options |= {"weight_decay": weight_decay, "maximize": maximize}
+        options |= {"decoupled_weight_decay": decoupled_weight_decay}
+        options |= {"capturable": capturable, "differentiable": differentiable}
+        options |= {"foreach": foreach, "fused": fused}
+        super().__init__(params, options)
 
     def check(self, group: dict[str, Any]) -> None:
         """Raise for options that make no sense."""

@@ -1,7 +1,8 @@
-# Extracted from book/3_training/8_optim.py; edit it there.
+# Extracted from book/2_backward/8_optimizer.py; edit it there.
 """Which parameters may be stepped by a fused kernel."""
 
 from collections.abc import Iterable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -35,3 +36,13 @@ def fits_kernel(param: Tensor, state: dict, group: dict) -> bool:
         return False
     others = [value for key, value in state.items() if key != "step"]
     return lie_alike(param, [param.grad, *others])
+
+
+@cache
+def has_kernel(kind: type) -> bool:
+    """Whether a class's `fused_update` is as new as its `update`."""
+    kernel, step = (
+        next(base for base in kind.__mro__ if name in vars(base))
+        for name in ("fused_update", "update")
+    )
+    return issubclass(kernel, step)

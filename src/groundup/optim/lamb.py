@@ -1,4 +1,4 @@
-# Extracted from book/3_training/8_optim.py; edit it there.
+# Extracted from book/3_training/8_optimizers.py; edit it there.
 """LAMB: Adam's direction, at a length that suits the layer."""
 
 import math
@@ -14,8 +14,12 @@ from groundup.optim.steps import new_state, real_views, root_plus
 
 
 def trust_ratio(x: Tensor, update: Tensor) -> Tensor:
-    """|x| / |update|, a tensor of shape (); 1 where either norm is 0."""
-    norms = [values.square().sum().sqrt() for values in (x, update)]
+    """|x| / |update|, a tensor of shape (); 1 where either norm is 0.
+
+    The squares are summed in float32 at least: in float16 that of 300 is inf.
+    """
+    wide = torch.promote_types(x.dtype, torch.float32)
+    norms = [each.to(wide).square().sum().sqrt() for each in (x, update)]
     known = (norms[0] > 0) & (norms[1] > 0)
     return torch.where(known, norms[0] / norms[1], 1.0)
 
@@ -55,16 +59,9 @@ class LAMB(Optimizer):
         *,
         maximize: bool = False,
     ):
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "maximize": maximize,
-            },
-        )
+        options = {"lr": lr, "betas": betas, "eps": eps}
+        options |= {"weight_decay": weight_decay, "maximize": maximize}
+        super().__init__(params, options)
 
     def check(self, group: dict[str, Any]) -> None:
         """Raise for options that make no sense."""

@@ -1,8 +1,9 @@
-# Extracted from book/3_training/8_optim.py; edit it there.
+# Extracted from book/3_training/8_optimizers.py; edit it there.
 """Muon: momentum whose matrices are made orthogonal."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -21,6 +22,15 @@ def add_product(
     return (beta * input.to(wide) + alpha * product).to(input.dtype)
 
 
+@cache
+def multiplies_bfloat16(kind: str) -> bool:
+    """Whether a kind of device has units for products of bfloat16."""
+    if kind != "cpu":
+        return kind == "cuda"
+    known = getattr(torch.cpu, "get_capabilities", dict)  # not in old torch
+    return bool(known().get("amx_bf16"))
+
+
 def newton_schulz(
     matrix: Tensor,
     coefficients: tuple[float, float, float] = (3.4445, -4.7750, 2.0315),
@@ -32,7 +42,8 @@ def newton_schulz(
         shape = tuple(matrix.shape)
         raise ValueError(f"expected a matrix, got the shape {shape}")
     a, b, c = coefficients
-    multiply = torch.addmm if matrix.is_cuda else add_product
+    fast = multiplies_bfloat16(matrix.device.type)
+    multiply = torch.addmm if fast else add_product
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.to(torch.bfloat16)
     x = x.T if tall else x  # so that x x^T is the small product
@@ -84,19 +95,11 @@ class Muon(Optimizer):
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
     ):
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "weight_decay": weight_decay,
-                "momentum": momentum,
-                "nesterov": nesterov,
-                "ns_coefficients": ns_coefficients,
-                "eps": eps,
-                "ns_steps": ns_steps,
-                "adjust_lr_fn": adjust_lr_fn,
-            },
-        )
+        options = {"lr": lr, "weight_decay": weight_decay}
+        options |= {"momentum": momentum, "nesterov": nesterov}
+        options |= {"ns_coefficients": ns_coefficients, "eps": eps}
+        options |= {"ns_steps": ns_steps, "adjust_lr_fn": adjust_lr_fn}
+        super().__init__(params, options)
 
     def check(self, group: dict[str, Any]) -> None:
         """Raise for options that make no sense, and for what is no matrix."""

@@ -1,15 +1,16 @@
-# Extracted from book/3_training/8_optim.py; edit it there.
+# Extracted from book/2_backward/8_optimizer.py; edit it there.
 """What all optimizers share: groups, state, saving, and the loop."""
 
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from groundup.optim.fused import fits_kernel
+from groundup.optim.fused import fits_kernel, has_kernel
 from groundup.optim.groups import (
     listed,
     require_fusable,
@@ -120,13 +121,14 @@ class Optimizer:
             require_fusable(group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drop the gradients, or fill them with zeros."""
-        for group in self.param_groups:
-            for param in group["params"]:
-                if set_to_none:
-                    param.grad = None
-                elif param.grad is not None:
-                    param.grad = param.grad.detach().zero_()
+        """Drop the gradients, or fill them with zeros in place."""
+        for param in chain(*(group["params"] for group in self.param_groups)):
+            if set_to_none:
+                param.grad = None
+            elif param.grad is not None:
+                if param.grad.requires_grad:
+                    param.grad.detach_()
+                param.grad.zero_()
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -138,7 +140,8 @@ class Optimizer:
 
     def fits(self, param: Tensor, state: dict, group: dict) -> bool:
         """Whether `fused_update` can step this parameter."""
-        return "fused" in self.defaults and fits_kernel(param, state, group)
+        kernel = "fused" in self.defaults and has_kernel(type(self))
+        return kernel and fits_kernel(param, state, group)
 
     def fused_update(
         self, params: list[Tensor], states: list[dict], group: dict

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/8_optim.py; edit it there.
+# Extracted from book/3_training/8_optimizers.py; edit it there.
 """RMSprop: a rate for every parameter, from recent gradients."""
 
 from collections.abc import Iterable
@@ -57,21 +57,11 @@ class RMSprop(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ):
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "alpha": alpha,
-                "eps": eps,
-                "centered": centered,
-                "weight_decay": weight_decay,
-                "capturable": capturable,
-                "foreach": foreach,
-                "maximize": maximize,
-                "differentiable": differentiable,
-            },
-        )
+        options = {"lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps}
+        options |= {"centered": centered, "weight_decay": weight_decay}
+        options |= {"capturable": capturable, "foreach": foreach}
+        options |= {"maximize": maximize, "differentiable": differentiable}
+        super().__init__(params, options)
 
     def check(self, group: dict[str, Any]) -> None:
         """Raise for options that make no sense."""

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/8_optim.py; edit it there.
+# Extracted from book/2_backward/8_optimizer.py; edit it there.
 """Several optimizers that are used as one."""
 
 from collections.abc import Callable, Iterator

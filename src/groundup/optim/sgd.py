@@ -1,4 +1,4 @@
-# Extracted from book/3_training/8_optim.py; edit it there.
+# Extracted from book/3_training/3_optim.py; edit it there.
 """Gradient descent with momentum."""
 
 from collections.abc import Iterable
@@ -48,20 +48,11 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ):
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "dampening": dampening,
-                "weight_decay": weight_decay,
-                "nesterov": nesterov,
-                "maximize": maximize,
-                "foreach": foreach,
-                "differentiable": differentiable,
-                "fused": fused,
-            },
-        )
+        options = {"lr": lr, "momentum": momentum, "dampening": dampening}
+        options |= {"weight_decay": weight_decay, "nesterov": nesterov}
+        options |= {"maximize": maximize, "differentiable": differentiable}
+        options |= {"foreach": foreach, "fused": fused}
+        super().__init__(params, options)
 
     def update(
         self, param: Tensor, grad: Tensor, state: dict, group: dict

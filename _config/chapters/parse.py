@@ -17,6 +17,9 @@ from _config.chapters.files import BOOK, ChapterError, chapter_paths
 from _config.chapters.markers import marker_lines, read_marker
 
 MAGIC = re.compile(r"\s*[%!?]|\s*[\w., ]+=\s*[%!]|.*\w\?+\s*$")
+# What may nest code; fewer of them than DEEPEST cannot nest it too deeply.
+NESTING = re.compile(r"[-+*/|&^%@.(\[{~<>=,?:]|\b(?:not|and|or|if|else|elif)\b")
+DEEPEST = 100
 # Characters that str.splitlines() takes for line ends but Python does not:
 # a round trip through Jupytext would change a text that holds one of them.
 UNPRINTED = re.compile("[\0\ufeff\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -116,7 +119,10 @@ class Chapter:
 def parse_code(cell: Cell) -> list[ast.stmt]:
     source, first = cell.source, cell.first_line
     try:
-        return ast.parse("\n" * (first - 1) + source).body
+        statements = ast.parse("\n" * (first - 1) + source).body
+        if len(NESTING.findall(source)) > DEEPEST:
+            check_depth(statements)
+        return statements
     except SyntaxError as error:
         lines = source.split("\n")
         at = min((error.lineno or first) - first, len(lines) - 1)
@@ -132,6 +138,15 @@ def parse_code(cell: Cell) -> list[ast.stmt]:
     except (RecursionError, MemoryError):
         message = "this code is nested too deeply for Python: take it apart"
         raise ChapterError(cell.path, first, message) from None
+
+
+def check_depth(nodes: list[ast.AST]) -> None:
+    """Raise a RecursionError where Python's own walks would end in one."""
+    for _ in range(2 * DEEPEST):
+        nodes = [n for node in nodes for n in ast.iter_child_nodes(node)]
+        if not nodes:
+            return
+    raise RecursionError
 
 
 def read_book(book: Path = BOOK) -> list[Chapter]:

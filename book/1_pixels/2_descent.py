@@ -720,6 +720,7 @@ the same. Of the two flat axes of the raw times this is the *steeper* one. Along
 the other the needle would be many times as long.
 """
 
+
 # %% Two valleys from above tags=["hide-input"] alt="Two maps with paths of thirty steps. Raw, the lines of equal loss are so long and narrow that they look like needles; the path drops straight onto the needle's axis and stays there, far from the middle. Scaled, the lines are ellipses less than three times as wide as high, and the path runs into the middle."
 def parts(name: str, walk: Tensor) -> Tensor:
     """The distance from the best, along each axis: (n, 3) -> (n, 3)."""

@@ -196,6 +196,26 @@ def test_refuses(text, line, words):
     assert words in message
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x = " + "+".join(["x"] * 600),
+        "if x:\n    1\n" + "elif x:\n    1\n" * 600,
+        "x = " + "not " * 1_000 + "1",
+        "x = " + "x." * 1_000 + "y",
+    ],
+)
+def test_code_that_is_nested_too_deeply_is_refused(code):
+    line, message = refusal(f"# %%\nx = 1\n# %%\n{code}\n")
+    assert line == 4
+    assert "nested too deeply" in message
+
+
+def test_long_code_is_not_deep():
+    code = "x = [" + "1 + 1, " * 500 + "]\n" + "x.y(1)\n" * 200
+    assert len(chapter(f"# %%\n{code}").tree.body) == 201
+
+
 # Jupytext reads the same cells
 
 

@@ -119,9 +119,11 @@ nothing.
 
 
 # %%
-def rates(make: Callable, n_steps: int = 40, **options: Any) -> list[float]:
+def rates(
+    make: Callable, n_steps: int = 40, sgd: type = SGD, **options: Any
+) -> list[float]:
     """The learning rate at each step, beginning with 1."""
-    optimizer = SGD([torch.zeros(1)], lr=1.0, momentum=0.9)
+    optimizer = sgd([torch.zeros(1)], lr=1.0, momentum=0.9)
     scheduler, found = make(optimizer, **options), []
     for _ in range(n_steps):
         found.append(optimizer.param_groups[0]["lr"])
@@ -1124,7 +1126,8 @@ plt.show()
 
 # %% The real ones tags=["reference"]
 for kind, options in gallery.items():
-    theirs = rates(getattr(torch.optim.lr_scheduler, kind.__name__), **options)
+    make = getattr(torch.optim.lr_scheduler, kind.__name__)
+    theirs = rates(make, sgd=torch.optim.SGD, **options)
     assert_close(rates(kind, **options), theirs, rtol=1e-9)
 
 # %% [markdown]

@@ -109,7 +109,10 @@ def sphinx(root: Path, *options: str) -> int:
 class Status:
     """A stream that keeps, of Sphinx's many lines, those that show progress."""
 
-    SHOWN = re.compile(r"(reading sources|writing output)\.\.\. *\[")
+    COLOUR = r"(?:\x1b\[[\d;]*m)*"  # which Sphinx adds where CI is set
+    SHOWN = re.compile(
+        rf"(reading sources|writing output)\.\.\. *{COLOUR} *{COLOUR}\["
+    )
 
     def __init__(self, stream: TextIO) -> None:
         self.stream, self.line, self.open = stream, "", False

@@ -39,6 +39,11 @@ def started(folder: Path, build: subprocess.Popen) -> list[psutil.Process]:
         time.sleep(0.05)
 
 
+def heed() -> None:
+    """Have SIGINT end a process, whatever its parent does with it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def alive(process: psutil.Process) -> bool:
     try:
         return process.status() != psutil.STATUS_ZOMBIE
@@ -74,7 +79,11 @@ def test_what_ends_a_build_leaves_no_process_and_no_folder(short):
         environment = os.environ | {"TMPDIR": str(folder)}
         with open(short / name / "said", "wb") as said:
             run = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stderr=said
+                command,
+                cwd=ROOT,
+                env=environment,
+                stderr=said,
+                preexec_fn=heed,  # as under nohup, the tests may ignore it
             )
         runs[name] = book, folder, run
     left = {}

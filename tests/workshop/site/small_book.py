@@ -5,6 +5,7 @@ engine has threads: each build is a fork of a server that has only imported them
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -165,6 +166,7 @@ def fork(root: Path, function: Callable, *arguments: object) -> Built:
 def run(root: Path, function: Callable, arguments: tuple) -> None:
     sys.stdout = (root / "stdout").open("w", encoding="utf-8")
     sys.stderr = (root / "stderr").open("w", encoding="utf-8")
+    os.environ["NO_COLOR"] = "1"  # whatever CI says
     try:
         sys.exit(function(*arguments))
     except SystemExit as stop:

@@ -78,6 +78,17 @@ def test_a_build_goes_from_chapters_to_pages_and_shows_what_it_does(first_run):
     assert not [*(root / "_build/html").rglob("*.doctree")]
 
 
+@pytest.mark.parametrize("colour", ["", "\x1b[35m"])
+def test_progress_is_shown_in_colours_too(colour):
+    stream = StringIO()
+    status = steps.Status(stream)
+    status.write("pickling environment... done\n")
+    status.write(f"{colour}reading sources... {colour}[ 50%] {colour}a\r")
+    status.write("b\n")
+    assert stream.getvalue().endswith(f"[ 50%] {colour}a\rb\n")
+    assert "pickling" not in stream.getvalue()
+
+
 def test_an_unchanged_book_is_not_looked_into_and_its_warnings_return(root):
     again = fork(root, count_parsed, root)
 

@@ -91,10 +91,12 @@ def test_what_ends_a_build_leaves_no_process_and_no_folder(short):
         left[name] = started(folder, run)
         assert all(map(alive, left[name]))
         run.send_signal(getattr(signal, name))
+        if name == "SIGKILL":
+            run.wait(timeout=60)
+            assert any(map(alive, left[name]))
     for name, (_, folder, run) in runs.items():
         run.wait(timeout=60)
         if name == "SIGKILL":
-            assert any(map(alive, left[name]))
             continue
         if name in ("SIGINT", "SIGTERM"):
             said = (short / name / "said").read_text()

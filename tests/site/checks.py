@@ -73,6 +73,7 @@ def shown(page: Page, dark: bool = False) -> Iterator[str]:
     page.locator("details").evaluate_all(OPEN)
     found += [] if dark else page.evaluate(LAYOUT)
     yield from dict.fromkeys(": ".join(filter(None, each)) for each in found)
+    page.wait_for_timeout(400)  # a fold's text appears bit by bit
     page.evaluate(THIN)
     yield from axe(page, COLOURS if dark else None)
 

@@ -583,7 +583,7 @@ worth nothing here.
 
 Torch initialises the weight by `kaiming_uniform_(weight, a=math.sqrt(5))`. In
 {doc}`/2_backward/2_init` the argument `a` was the slope of a leaky ReLU for
-negative numbers. Nobody has a slope of 2.24. Follow the number through:
+negative numbers. Nobody has a slope above two. Follow the number through:
 Kaiming's gain for a slope $a$ is $\sqrt{2 / (1 + a^2)}$, and a uniform
 distribution with deviation $s$ reaches to $\pm\sqrt 3\, s$. So the bound is
 
@@ -602,9 +602,9 @@ weight = init.kaiming_uniform_(torch.empty(300, 784), a=math.sqrt(5))
 r"""
 But the deviation of such weights is $1/\sqrt{3 n_\text{in}}$, so a linear layer
 makes the variance of its input a third, and with a ReLU behind it a sixth. Ten
-layers deep that is a factor of 60 million. The source says that this
-initialisation keeps the variance, and draws from a normal distribution. It does
-neither.
+layers deep that is a factor of $6^{10}$, sixty million. The source says that
+this initialisation keeps the variance, and draws from a normal distribution. It
+does neither.
 """
 
 # %%

@@ -6,6 +6,7 @@ torch is imported only when a book asks for a name for the first time.
 
 import importlib
 import json
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from types import ModuleType
@@ -87,4 +88,5 @@ def answers() -> dict:
 
 
 def keep() -> None:
-    write(ANSWERS, json.dumps(answers()).encode())
+    with suppress(OSError):  # a read-only checkout asks torch again
+        write(ANSWERS, json.dumps(answers()).encode())

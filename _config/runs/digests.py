@@ -6,14 +6,10 @@ does.  Where it asks for its own text, as ``help`` does, they can: ``asks``.
 
 import ast
 import hashlib
-import json
 import tokenize
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, lru_cache
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from io import StringIO
-from pathlib import Path
-
-from _config.chapters.files import write
 
 ASKS = {
     "__doc__", "help", "pydoc", "doctest", "getsource", "getsourcelines",
@@ -92,45 +88,3 @@ def asks(tree: ast.AST) -> bool:
             case ast.alias(name=name) if not ASKS.isdisjoint(name.split(".")):
                 return True
     return False
-
-
-class Notes:
-    """What was found out about texts, in a file: nothing is studied twice."""
-
-    def __init__(self, path: Path, stamp: str):
-        self.path, self.stamp, self.is_new = path, stamp, False
-        self.known: dict[str, dict] = {}
-        try:
-            head, _, text = path.read_text(encoding="utf-8").partition("\n")
-            if head == digest(stamp + text):
-                self.known = json.loads(text)
-        except (OSError, ValueError):
-            pass  # none yet, or damaged
-
-    def look_up(self, text: str, study: Callable[[], dict]) -> dict:
-        """What ``study`` finds out about a text, or found out before."""
-        name = digest(text)
-        if name not in self.known:
-            self.known[name], self.is_new = study(), True
-        self.known[name] = found = self.known.pop(name)  # the newest is last
-        return found
-
-    def keep(self) -> None:
-        """Write down what is new; where that is impossible, do without."""
-        if not self.is_new:
-            return
-        text = json.dumps(dict([*self.known.items()][-1000:]))
-        try:
-            write(self.path, f"{digest(self.stamp + text)}\n{text}".encode())
-        except OSError:
-            pass
-        self.is_new = False
-
-
-@cache
-def notes(src: Path) -> Notes:
-    """The notes of a library, which hold as long as the code that took them."""
-    here = Path(__file__).parent
-    texts = [*here.glob("*.py"), *here.parent.glob("chapters/*.py")]
-    stamp = digest("".join(path.read_text("utf-8") for path in sorted(texts)))
-    return Notes(src.resolve().parent / "_build" / "keys", stamp)

@@ -21,7 +21,6 @@ from _config.chapters.files import (
 )
 from _config.chapters.parse import Chapter, read_chapter
 from _config.runs import data, records, scratch, store
-from _config.runs.digests import notes
 from _config.runs.reach import refuse_hidden_imports
 from _config.runs.reports import Progress, warnings
 
@@ -55,13 +54,12 @@ def sort_out(
         try:
             chapter = read_chapter(path, book)
             records.status(chapter, src)
-            refuse_hidden_imports(chapter, src)
+            refuse_hidden_imports(chapter)
             entry = store.load(chapter, src, folder)
         except ChapterError as error:
             failures.append(error)
         else:
             (stale if entry is None else fresh).append(chapter)
-    notes(src).keep()
     return stale, fresh, failures
 
 
@@ -88,7 +86,6 @@ def execute(
     found = [one for each in chapters for one in warnings(each, src, folder)]
     for warning in [*found, *records.orphans(book, src)]:
         print(warning, file=sys.stderr)
-    notes(src).keep()
     return failures
 
 

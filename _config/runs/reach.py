@@ -6,20 +6,20 @@ A package's ``__init__`` holds re-exports, which are looked through, so that
 """
 
 import ast
-from bisect import bisect
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import cache, lru_cache
 from pathlib import Path
 
 from _config.chapters.files import ChapterError
 from _config.chapters.parse import Cell, Chapter
 from _config.runs.bindings import Sight, altered, hidden, references
-from _config.runs.digests import asks, digest, is_quiet, notes, syntax
+from _config.runs.digests import asks, digest, is_quiet, syntax
 
 
-def code_key(chapter: Chapter, cells: Sequence[Cell], src: Path) -> list:
+def code_key(cells: Iterable[Cell], src: Path) -> list:
     """All that can change what cells do: their code, and what it can see."""
-    own = study_cells(chapter, cells, src)
+    own = study_cells((*cells,))
     seen = follow(own["references"], src)
     # where one asks for the text of code, the text of all counts
     asking = any(each["asks"] for each in (own, *seen.values()))
@@ -27,39 +27,30 @@ def code_key(chapter: Chapter, cells: Sequence[Cell], src: Path) -> list:
     return [own[by], {name: seen[name][by] for name in sorted(seen)}]
 
 
-def refuse_hidden_imports(chapter: Chapter, src: Path) -> None:
+def refuse_hidden_imports(chapter: Chapter) -> None:
     """Refuse imports that cannot be followed: of a name that is computed."""
-    own = study_cells(chapter, chapter.code, src)
-    for number, line, name in own["hidden"]:
+    for line, name in hidden(chapter.tree):
         message = (
             f"what {name} imports cannot be followed: write an import, or "
             'call it with a whole name, as "groundup.nn"'
         )
-        at = chapter.code[number].first_line + line
-        raise ChapterError(chapter.path, at, message)
+        raise ChapterError(chapter.path, line, message)
 
 
-def study_cells(chapter: Chapter, cells: Sequence[Cell], src: Path) -> dict:
+@lru_cache(maxsize=256)
+def study_cells(cells: tuple[Cell, ...]) -> dict:
     """What a key needs to know of cells."""
-
-    def study() -> dict:
-        pieces = [cell.statements for cell in cells]
-        lines = zip(cells, pieces, strict=True)
-        words = [
-            [is_quiet(cell.source), *syntax(piece, shows=True)]
-            for cell, piece in lines
-            if piece
-        ]
-        tree = ast.Module([node for piece in pieces for node in piece], [])
-        starts = [cell.first_line for cell in cells]
-        found = [
-            (at := bisect(starts, line) - 1, line - starts[at], name)
-            for line, name in hidden(tree)
-        ]
-        return facts(tree) | {"code": digest(str(words)), "hidden": found}
-
-    text = str([cell.source for cell in cells])
-    return notes(src).look_up(text, study) | {"text": digest(text)}
+    words = [
+        [is_quiet(cell.source), *syntax(cell.statements, shows=True)]
+        for cell in cells
+        if cell.statements
+    ]
+    tree = ast.Module([node for cell in cells for node in cell.statements], [])
+    texts = [cell.source for cell in cells]
+    return facts(tree) | {
+        "code": digest(str(words)),
+        "text": digest(str(texts)),
+    }
 
 
 def facts(tree: ast.AST, package: str = "") -> dict:
@@ -87,7 +78,7 @@ def follow(used: Iterable[tuple[str, bool]], src: Path) -> dict[str, dict]:
             continue
         name, path, rest = found
         package = path.name == "__init__.py"
-        module = study_module(name, path, src)
+        module = study_module(name, package, path.read_text("utf-8"))
         if package and rest and (targets := module["imports"].get(rest[0])):
             todo += [(".".join([to, *rest[1:]]), use) for to in targets]
         elif name not in seen and (rest or use or not package):
@@ -97,29 +88,20 @@ def follow(used: Iterable[tuple[str, bool]], src: Path) -> dict[str, dict]:
     return seen
 
 
-def study_module(name: str, path: Path, src: Path) -> dict:
+@cache
+def study_module(name: str, package: bool, text: str) -> dict:
     """What a key needs to know of a module; of a broken one, its text."""
-    package = path.name == "__init__.py"
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        tree = ast.parse(f"text = {text!r}")
     parent = name if package else name.rpartition(".")[0]
-    text = path.read_text(encoding="utf-8")
-
-    def study() -> dict:
-        try:
-            tree = ast.parse(text)
-        except SyntaxError:
-            return facts(ast.Module([], [])) | {
-                "code": digest(text),
-                "imports": {},
-            }
-        code = tree.body if package else []
-        bound = Sight(code, name).imported.items()
-        return facts(tree, parent) | {
-            "code": digest(str([*syntax(tree.body)])),
-            "imports": {local: sorted(targets) for local, targets in bound},
-        }
-
-    found = notes(src).look_up(f"{name} {package}\n{text}", study)
-    return found | {"text": digest(text)}
+    bound = Sight(tree.body if package else [], name).imported.items()
+    return facts(tree, parent) | {
+        "code": digest(str([*syntax(tree.body)])),
+        "text": digest(text),
+        "imports": {local: sorted(targets) for local, targets in bound},
+    }
 
 
 def locate(dotted: str, src: Path) -> tuple[str, Path, list[str]] | None:
@@ -133,6 +115,7 @@ def locate(dotted: str, src: Path) -> tuple[str, Path, list[str]] | None:
     return None
 
 
+@lru_cache(maxsize=256)
 def cells(chapter: Chapter, last: Cell) -> list[Cell]:
     """The code cells that ``last`` needs, in order, itself at the end."""
     before = [cell for cell in chapter.code if cell.line <= last.line]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from _config.chapters.files import SRC, ChapterError, shown
 from _config.chapters.parse import Cell, Chapter, read_book
-from _config.runs.digests import digest, notes
+from _config.runs.digests import digest
 from _config.runs.reach import cells, code_key
 
 MISSING, STALE, CURRENT = "missing", "stale", "current"
@@ -81,16 +81,7 @@ def record_cells(chapter: Chapter) -> list[Cell]:
 
 def record_key(chapter: Chapter, cell: Cell, src: Path = SRC) -> str:
     """The digest of the code that a record is made by."""
-    at = chapter.code.index(cell)
-    text = json.dumps([at, [one.source for one in chapter.code]])
-
-    def study() -> dict:
-        needed = cells(chapter, cell)
-        return {"needed": [chapter.code.index(one) for one in needed]}
-
-    numbers = notes(src).look_up(text, study)["needed"]
-    needed = [chapter.code[number] for number in numbers]
-    return digest(json.dumps(code_key(chapter, needed, src)))[:32]
+    return digest(json.dumps(code_key(cells(chapter, cell), src)))[:32]
 
 
 def orphans(book: Path, src: Path = SRC) -> Iterator[str]:

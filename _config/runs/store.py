@@ -50,7 +50,7 @@ def key(chapter: Chapter, src: Path = SRC) -> str:
     """The digest of all that a chapter's outputs depend on."""
     cells = executed(chapter)
     parts = [
-        code_key(chapter, cells, src),
+        code_key(cells, src),
         ["raises-exception" in cell.tags for cell in cells],
         [bool(cell.metadata.get("alt")) for cell in cells],
         [path.read_text() for path in KERNEL_SETTINGS],

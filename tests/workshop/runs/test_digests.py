@@ -1,10 +1,10 @@
-"""Digests of code, and the notes that keep what was found out about it."""
+"""Digests of code."""
 
 import ast
 
 import pytest
 
-from _config.runs.digests import Notes, is_quiet, syntax
+from _config.runs.digests import is_quiet, syntax
 
 
 def words(text: str, **options) -> str:
@@ -58,27 +58,3 @@ def test_a_sum_of_many_terms_has_words():
 )
 def test_a_semicolon_at_the_end_makes_a_cell_quiet(source, quiet):
     assert is_quiet(source) == quiet
-
-
-def test_notes_are_taken_once_and_not_believed_when_they_are_damaged(tmp_path):
-    path = tmp_path / "keys"
-
-    def ask(stamp: str) -> list[str]:
-        asked = []
-        notes = Notes(path, stamp)
-        for text in ("é", "b", "é"):
-            found = notes.look_up(
-                text, lambda t=text: asked.append(t) or {t: 1}
-            )
-            assert found == {text: 1}
-        notes.keep()
-        return asked
-
-    assert ask("1") == ["é", "b"]
-    assert ask("1") == []
-    assert ask("2") == ["é", "b"]
-    path.write_text(path.read_text().replace('{"b": 1}', '{"b": 2}'))
-    assert ask("2") == ["é", "b"]
-    path.unlink()
-    path.mkdir()  # it cannot be written
-    assert ask("2") == ["é", "b"]

@@ -8,7 +8,7 @@ import ast
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from _config.chapters.files import PACKAGE, ChapterError
+from _config.chapters.files import PACKAGE
 from _config.chapters.names import Binding, Resolver, Use
 from _config.chapters.parse import Cell, Chapter
 
@@ -56,12 +56,7 @@ class Reading(Resolver):
         self.reached: list[tuple[Cell, int, str]] = []  # groundup's, by chains
         self.names: set[str] = set()  # whatever is read anywhere
         for self.cell in chapter.code:
-            try:
-                self.walk(self.cell.sound)
-            except RecursionError:
-                message = "this code is nested too deeply: take it apart"
-                line = self.cell.first_line
-                raise ChapterError(chapter.path, line, message) from None
+            self.walk(self.cell.sound)
 
     def bound(self, binding: Binding) -> None:
         """Keep every binding, in order."""

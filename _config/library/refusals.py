@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from _config.chapters.files import PACKAGE, ChapterError
-from _config.chapters.parse import Cell, Chapter
+from _config.chapters.parse import Chapter
 from _config.library.classes import kept
 from _config.library.modules import Module, bound
 from _config.library.reading import Reading
@@ -43,8 +43,6 @@ def broken(chapter: Chapter) -> Iterator[tuple[int, str]]:
             compile(chapter.text, str(chapter.path), "exec", dont_inherit=True)
         except SyntaxError as error:
             yield error.lineno or 1, f"syntax error: {error.msg}"
-        except (RecursionError, MemoryError):
-            yield 1, "this code is nested too deeply for Python: take it apart"
 
 
 def known_paths(modules: dict[str, Module]) -> dict[str, Chapter]:
@@ -87,9 +85,6 @@ def wrong_imports(
 
 def check_module(module: Module, reading: Reading) -> Iterator[tuple[int, str]]:
     """Statements that do not belong in a library."""
-    if module.docstring is None and not unread(module.cells[0]):
-        wrong = f"module {module.name!r} has no docstring"
-        yield module.cells[0].line, f'{wrong}: start this cell with """..."""'
     for cell in module.cells:
         for node in cell.sound:
             if kept(node) and not module.part_of(node):
@@ -98,14 +93,6 @@ def check_module(module: Module, reading: Reading) -> Iterator[tuple[int, str]]:
                 yield from half_made(module, node)
             elif node is not module.docstring and not is_function(node):
                 yield node.lineno, wrong_statement(node)
-
-
-def unread(cell: Cell) -> bool:
-    """Whether a cell does not parse."""
-    try:
-        return cell.statements is None
-    except ChapterError:
-        return True
 
 
 def wrong_statement(node: ast.stmt) -> str:

@@ -22,15 +22,14 @@ OPTIONS = (
 )
 # Ruff's name of a mistake -> how to mend it.
 MENDS = {
+    "D100": 'start its first cell with """..."""',
     "D": "say in a line what it is or returns",
     "ANN0": "annotate it",
     "ANN2": "add -> ...",
     "T201": "return the value, or raise",
 }
 DUNDER = re.compile(r"\s*def __\w+__\(")
-IGNORED = (
-    "D100,D104,D105,D107,ANN204,ANN401"  # dunders are known; Any is torch's
-)
+IGNORED = "D104,D105,D107,ANN204,ANN401"  # dunders are known; Any is torch's
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def execute(
         print(f"\n{failure}", file=sys.stderr)
     chapters = stale + fresh
     found = [one for each in chapters for one in warnings(each, src, folder)]
-    for warning in [*found, *records.orphans(book, src)]:
+    for warning in [*found, *records.orphans(book)]:
         print(warning, file=sys.stderr)
     return failures
 

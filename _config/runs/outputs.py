@@ -11,8 +11,7 @@ from pathlib import Path
 
 from ipykernel.compiler import get_file_name
 
-from _config.chapters.files import ChapterError
-from _config.chapters.parse import Cell, Chapter
+from _config.chapters.parse import Cell
 
 ANSI = re.compile(r"\x1b\[[\d;]*m")
 FRAME = re.compile(r"Cell In\[(\d+)\], line (\d+)")
@@ -121,24 +120,3 @@ def merged_streams(outputs: Iterable[dict]) -> list[dict]:
         if pair == ("stderr", "stdout"):
             found[i : i + 2] = found[i + 1], found[i]
     return found
-
-
-def check_figures(
-    chapter: Chapter, cells: Sequence[Cell], outputs: Sequence[list[dict]]
-) -> None:
-    """Refuse figures that say nothing to those who cannot see them."""
-    wordless = [
-        cell.line
-        for cell, cell_outputs in zip(cells, outputs, strict=True)
-        if not cell.metadata.get("alt")
-        and any(
-            kind.startswith("image/")
-            for output in cell_outputs
-            for kind in output.get("data", ())
-        )
-    ]
-    if wordless:
-        message = 'draws a figure: say what it shows in words, alt="..."'
-        if others := ", ".join(map(str, wordless[1:])):
-            message += f" (and so do lines {others})"
-        raise ChapterError(chapter.path, wordless[0], message)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from _config.chapters.files import SRC, ChapterError, shown
-from _config.chapters.parse import Cell, Chapter, read_book
+from _config.chapters.parse import Cell, Chapter
 from _config.runs.digests import digest
 from _config.runs.reach import cells, code_key
 
@@ -84,7 +84,7 @@ def record_key(chapter: Chapter, cell: Cell, src: Path = SRC) -> str:
     return digest(json.dumps(code_key(cells(chapter, cell), src)))[:32]
 
 
-def orphans(book: Path, src: Path = SRC) -> Iterator[str]:
+def orphans(book: Path) -> Iterator[str]:
     """A line for each kept measurement that no cell of a chapter makes."""
     for path in sorted(book.glob("[0-9]*/*.*.json")):
         stem, name, _ = path.name.split(".", 2)
@@ -92,21 +92,8 @@ def orphans(book: Path, src: Path = SRC) -> Iterator[str]:
         cell = re.compile(rf'^# %%.*\brecord="{re.escape(name)}"', re.MULTILINE)
         if not (home.is_file() and cell.search(home.read_text("utf-8"))):
             text = f"no cell of {home.name} records it"
-            yield f"{shown(path)}:1: warning: {text}: {advice(path, book, src)}"
-
-
-def advice(path: Path, book: Path, src: Path) -> str:
-    """What to do about an orphan: its code may have another name now."""
-    try:
-        key = read_kept(path)["key"]
-        for chapter in read_book(book):
-            for cell in record_cells(chapter):
-                if record_key(chapter, cell, src) == key:
-                    name = f"{chapter.path.stem}.{cell.metadata['record']}.json"
-                    return f"its code is now in {chapter.part}, call it {name}"
-    except ChapterError as error:
-        return error.message
-    return "rename it with its chapter or cell, or delete it"
+            mend = "rename it with its chapter or cell, or delete it"
+            yield f"{shown(path)}:1: warning: {text}: {mend}"
 
 
 def quote(record: Record, value: str, form: str, spread: str = "") -> str:

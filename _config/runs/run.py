@@ -24,7 +24,6 @@ from _config.runs.outputs import (
     ANSI,
     FRAME,
     Tidy,
-    check_figures,
     merged_streams,
     shortened,
 )
@@ -76,7 +75,6 @@ async def run_chapter(
             [tidy.output(each) for each in merged_streams(node.outputs)]
             for node in nodes
         ]
-    check_figures(chapter, cells, outputs)
     quotes = {
         each: store.text_digest(each, chapter, src) for each in tidy.places
     }

@@ -52,7 +52,6 @@ def key(chapter: Chapter, src: Path = SRC) -> str:
     parts = [
         code_key(cells, src),
         ["raises-exception" in cell.tags for cell in cells],
-        [bool(cell.metadata.get("alt")) for cell in cells],
         [path.read_text() for path in KERNEL_SETTINGS],
         versions(),
     ]

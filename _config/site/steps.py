@@ -81,7 +81,7 @@ def execute_stale(book: Book, names: Iterable[str]) -> int:
     places += (f"--store={book.store}",)
     if stale:
         return execution.main([*stale, *places])
-    for warning in records.orphans(book.folder, book.src):
+    for warning in records.orphans(book.folder):
         print(warning, file=sys.stderr)
     return 0
 

@@ -546,7 +546,7 @@ REFUSED = {
     "no docstring": (
         '# %% tags=["export"] module="other"\nA = 1\n',
         1,
-        "module 'other' has no docstring",
+        "Missing docstring in public module",
     ),
     "markdown": (
         '# %% [markdown] tags=["export"]\nr"""\nprose\n"""\n',
@@ -633,7 +633,7 @@ def test_refuses_a_module_that_imports_its_own_package(book):
 def test_a_comment_is_no_docstring(book):
     text = LATER.replace('"""A layer."""', '# A layer.\n# %% tags=["export"]')
     (found,) = mistakes(book(text))
-    assert found.startswith("1_one/1_x:6: module 'nn.layer' has no docstring")
+    assert found.startswith("1_one/1_x:6: Missing docstring in public module")
 
 
 def test_reports_every_mistake_at_once(book):

@@ -65,19 +65,6 @@ def test_a_cell_that_is_tagged_as_raising_has_to_raise(book):
     assert "1_calm.py:9: tagged raises-exception, but raises nothing" in error
 
 
-def test_a_figure_without_words_is_refused(book):
-    svg = "SVG('<svg/>')"
-    book.chapter(
-        "1_a/1_x", "# only a comment", svg, f'# %% alt="A"\n{svg}', svg
-    )
-    (error,) = book.run()
-    assert (
-        '1_x.py:9: draws a figure: say what it shows in words, alt="..."'
-        in error
-    )
-    assert error.endswith("(and so do lines 15)")
-
-
 def test_outputs_of_a_library_that_changed_meanwhile_are_not_kept(
     book, monkeypatch
 ):

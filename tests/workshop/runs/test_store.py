@@ -191,7 +191,6 @@ def test_what_cannot_change_a_result_runs_nothing(chain, old, new):
         ("\none()", "\none()\n'text'"),
         ("\none()", "\n\n# %%\none()"),
         ("# %%\ndef", '# %% tags=["raises-exception"]\ndef'),
-        ("# %%\ndef", '# %% alt="A line"\ndef'),
     ],
 )
 def test_code_and_what_it_must_do_run_the_chapter(chain, old, new):
@@ -257,14 +256,6 @@ def test_an_output_that_quotes_lines_holds_for_their_text_alone(book):
     book.edit("1_a/1_x", "# a comment\n", "")
     book.edit("lib/one", "def", "# a comment\ndef")
     assert book.stale() == ["1_a/1_x"]
-
-
-def test_a_figure_runs_again_when_its_words_are_gone(book):
-    for words, stale in (("A line", []), ("A rise", []), ("", ["1_a/1_x"])):
-        book.chapter("1_a/1_x", f'# %% alt="{words}"\ndraw()')
-        if words == "A line":
-            book.pretend_to_run()
-        assert book.stale() == stale
 
 
 def test_a_kernel_setting_and_a_version_run_everything(chain, monkeypatch):

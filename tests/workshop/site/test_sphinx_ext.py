@@ -9,10 +9,12 @@ from bs4 import BeautifulSoup
 from filelock import FileLock
 from sphinx.cmd.build import build_main
 
-from _config.chapters.files import ROOT
+from _config.chapters.files import ROOT, ChapterError
 from _config.library.modules import exports
+from _config.runs.notebook import notebook
+from _config.runs.store import Entry
 from _config.site import api, changes, entries, figures, links, markup, receipts
-from _config.site.page import text_line
+from _config.site.page import prepare, text_line
 from tests.workshop.site.small_book import (
     FIRST,
     SECOND,
@@ -102,6 +104,26 @@ def test_a_page_is_described_by_its_beginning_and_sends_no_spare_icons(
     style = book / "html/_static/styles/pydata-sphinx-theme.css"
     assert ".fa-bars," in style.read_text()
     assert ".fa-ghost{" not in style.read_text()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"image/svg+xml": SVG},
+        {"image/png": "QQ=="},
+        {"text/html": "<b>a</b><img src='data:'>"},
+    ],
+)
+def test_a_figure_without_words_is_refused_with_its_line(data: dict):
+    text = FIRST.replace(' alt="A line that rises"', "")
+    drawn = [{"output_type": "display_data", "data": data, "metadata": {}}]
+    outputs = [[], [], [], drawn, []]
+    wordless = chapter(text)
+    entry = Entry("key", outputs, {})
+    with pytest.raises(ChapterError, match=r'1_first\.py:20: .*alt="..."'):
+        prepare(wordless, notebook(wordless, entry))
+    said = chapter(FIRST)
+    prepare(said, notebook(said, entry))
 
 
 def test_no_page_asks_another_host_for_anything(built: Path):

@@ -22,7 +22,7 @@ from _config.chapters.files import (
 from _config.chapters.parse import Chapter, read_chapter
 from _config.runs import data, records, scratch, store
 from _config.runs.reach import refuse_hidden_imports
-from _config.runs.reports import Progress, warnings
+from _config.runs.reports import progress, warnings
 
 
 def chosen(names: Iterable[str], book: Path = BOOK) -> list[Path]:
@@ -103,19 +103,15 @@ async def run_all(
     cancel = asyncio.current_task().cancel
     for number in scratch.endings():
         loop.add_signal_handler(number, cancel)
-    progress, failures = Progress(), []
+    failures = []
 
     async def one(chapter: Chapter) -> None:
         async with gate:
             start, doing = time.monotonic(), "run"
-            progress.update(chapter, 0)
+            progress(chapter, "runs")
             try:
                 entry = await run_chapter(
-                    chapter,
-                    src,
-                    jobs,
-                    limit or CELL_LIMIT,
-                    lambda done: progress.update(chapter, done),
+                    chapter, src, jobs, limit or CELL_LIMIT
                 )
                 doing = "stored"
                 store.save(entry, folder)
@@ -127,7 +123,7 @@ async def run_all(
                 what = f"{type(error).__name__}: {error}"
                 result = f"could not be {doing}: {what}"
                 failures.append(ChapterError(chapter.path, 1, result))
-            progress.end(chapter, result)
+            progress(chapter, result)
 
     await asyncio.gather(*map(one, chapters))
     return failures

@@ -1,38 +1,16 @@
 """What the execution of chapters says, while it goes on and in the end."""
 
 import re
-import sys
 from pathlib import Path
 
 from _config.chapters.files import shown
 from _config.chapters.parse import Cell, Chapter
 from _config.runs import records, store
 
-ERASE = "\r\x1b[2K" if sys.stdout.isatty() else ""
 
-
-class Progress:
-    """A line a chapter when it ends; in a terminal, what runs meanwhile."""
-
-    def __init__(self) -> None:
-        self.running: dict[str, str] = {}
-
-    def update(self, chapter: Chapter, done: int) -> None:
-        """Note how many cells of a chapter are done."""
-        self.running[chapter.number] = f"{done}/{len(store.executed(chapter))}"
-        self.show()
-
-    def end(self, chapter: Chapter, result: str) -> None:
-        """Print the chapter's line."""
-        del self.running[chapter.number]
-        print(f"{ERASE}{chapter.number} {chapter.title} … {result}", flush=True)
-        self.show()
-
-    def show(self) -> None:
-        """Draw the line of the chapters that run."""
-        if ERASE:
-            items = (f"{key} cell {done}" for key, done in self.running.items())
-            print(ERASE + ", ".join(items), end="", flush=True)
+def progress(chapter: Chapter, what: str) -> None:
+    """Print what happens to a chapter."""
+    print(f"{chapter.number} {chapter.title} … {what}", flush=True)
 
 
 def warnings(chapter: Chapter, src: Path, folder: Path) -> list[str]:

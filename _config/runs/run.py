@@ -6,7 +6,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from platform import machine, system
@@ -39,9 +39,8 @@ async def run_chapter(
     src: Path,
     jobs: int = 1,
     limit: float = CELL_LIMIT,
-    watch: Callable[[int], None] = lambda done: None,
 ) -> store.Entry:
-    """Execute a chapter's code cells in order; ``watch`` counts them."""
+    """Execute a chapter's code cells in order."""
     key, start, seconds = store.key(chapter, src), time.monotonic(), []
     cells = store.executed(chapter)
     nodes = [new_code_cell(cell.source) for cell in cells]
@@ -67,7 +66,6 @@ async def run_chapter(
                     client.timeout = max(1, math.ceil(min(wait, ends - began)))
                     await run_cell(client, chapter, cells, number)
                     seconds.append(round(time.monotonic() - began, 3))
-                    watch(len(seconds))
             finally:
                 client.kc.stop_channels()
         tidy = Tidy(cells, src, folder / "work")

@@ -6,12 +6,9 @@ which knows what need not be done again; the first that fails ends the build.
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TextIO
 
 from _config.chapters.files import ROOT, ChapterError, shown
 from _config.library.extraction import extract
@@ -102,33 +99,7 @@ def sphinx(root: Path, *options: str) -> int:
     build = root / "_build"
     places = ["-c", ROOT, "-d", build / "doctrees", root / "book"]
     settings = ["-D", f"groundup_root={root}", *options]
-    with redirect_stdout(Status(sys.stdout)):
-        return build_main([*settings, *map(str, [*places, build / "html"])])
-
-
-class Status:
-    """A stream that keeps, of Sphinx's many lines, those that show progress."""
-
-    COLOUR = r"(?:\x1b\[[\d;]*m)*"  # which Sphinx adds where CI is set
-    SHOWN = re.compile(
-        rf"(reading sources|writing output)\.\.\. *{COLOUR} *{COLOUR}\["
-    )
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream, self.line, self.open = stream, "", False
-
-    def write(self, text: str) -> None:
-        """Collect a line, which in a terminal overwrites the one before."""
-        self.line += text
-        if text[-1:] in ("\n", "\r"):
-            if self.SHOWN.search(self.line) or self.open:
-                self.stream.write(self.line)
-                self.stream.flush()
-                self.open = text[-1] == "\r"
-            self.line = ""
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.stream, name)
+    return build_main([*settings, *map(str, [*places, build / "html"])])
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ import pytest
 from nbformat.v4 import new_output
 
 from _config.chapters.files import ROOT
-from _config.runs import execution, scratch, store
+from _config.runs import scratch, store
 from tests.workshop.runs.books import RAISES, Book
 
 STARTING = "async_start_new_kernel_client"
@@ -53,7 +53,9 @@ def pair(book):
 
 def test_chapters_run_and_are_stored_and_then_need_not_run(pair, capsys):
     assert pair.run() == []
-    assert len(capsys.readouterr().out.split("\n")) == 3
+    begun_and_ended = capsys.readouterr().out.splitlines()
+    assert len(begun_and_ended) == 4
+    assert "1.1 1_a/1_x … runs" in begun_and_ended
     assert pair.run() == []
     assert capsys.readouterr().out == ""
     assert pair.run("1_a/2_y") == []
@@ -71,12 +73,10 @@ def test_outputs_of_a_library_that_changed_meanwhile_are_not_kept(
     book.module("lib.one", "def one(): return 1\n")
     book.chapter("1_a/1_x", "from lib.one import one\none()", "one()")
 
-    def update(_: object, chapter: object, done: int) -> None:
-        if done == 1:
-            book.module("lib.one", "one = int")
+    async def update(self: Client, node: object, number: int) -> None:
+        book.module("lib.one", "one = int")
 
-    monkeypatch.setattr(execution.Progress, "update", update)
-    monkeypatch.setattr(execution.Progress, "end", lambda *_: None)
+    monkeypatch.setattr(Client, "async_execute_cell", update)
     (error,) = book.run()
     assert "the library changed while this chapter ran" in error
     assert not [*book.store.glob("*")]

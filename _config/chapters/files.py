@@ -2,9 +2,8 @@
 
 import os
 import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,16 +72,21 @@ def scripts(folder: Path) -> Iterator[Path]:
             yield from scripts(path)
 
 
+def fingerprint(paths: Iterable[Path]) -> str:
+    """Changes with the names and the bytes of files."""
+    found = sha256()
+    for path in sorted(paths):
+        data = path.read_bytes() if path.is_file() else b"\0"
+        found.update(f"{path} {len(data)}\n".encode() + data)
+    return found.hexdigest()
+
+
 def write(path: Path, data: bytes) -> None:
     """Write a file so that others see all of it or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            os.fchmod(handle, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
+        new.write_bytes(data)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

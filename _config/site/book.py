@@ -10,13 +10,17 @@ import json
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache, cached_property
-from hashlib import sha256
 from pathlib import Path
 
-from _config.chapters.files import ROOT, chapter_paths, shown, write
+from _config.chapters.files import (
+    ROOT,
+    chapter_paths,
+    fingerprint,
+    shown,
+    write,
+)
 from _config.chapters.parse import Chapter, read_book
 from _config.ledger.rule import Ledger, read_ledger
 from _config.library.modules import Export, exports
@@ -170,15 +174,6 @@ class Book:
             write(self.kept, json.dumps(self.known, indent=1).encode())
         except OSError as error:
             print(f"{shown(self.kept)}: {error}", file=sys.stderr)
-
-
-def fingerprint(paths: Iterable[Path]) -> str:
-    """Changes with the names and the bytes of files."""
-    found = sha256()
-    for path in sorted(paths):
-        data = path.read_bytes() if path.is_file() else b"\0"
-        found.update(f"{path} {len(data)}\n".encode() + data)
-    return found.hexdigest()
 
 
 @cache

@@ -18,11 +18,11 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from _config.chapters.files import ChapterError, shown
+from _config.chapters.files import ChapterError, fingerprint, shown
 from _config.runs import ratios
 from _config.runs.notebook import notebook
 from _config.site import addresses, api, ledger_page, markup, page, receipts
-from _config.site.book import fingerprint, open_book, workshop
+from _config.site.book import open_book, workshop
 from _config.site.warned import Warned
 
 

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-sys.path.insert(0, str(Path(__file__).parent))  # for _config
+ROOT = Path(__file__).parent
+TEMPLATES = f"{ROOT}/_config/site/theme/templates"
+sys.path.insert(0, str(ROOT))  # for _config
 
 project = "Ground Up"
 language = "en"
@@ -16,6 +18,7 @@ extensions = [
     "sphinx_design",
     "sphinxcontrib.bibtex",
     "notfound.extension",
+    "sphinxext.rediraffe",
     "_config.site.icons",
     "_config.site.katex",
     "_config.site.sphinx_ext",
@@ -30,6 +33,8 @@ notfound_context = {
     f'Try the search, or <a href="{notfound_urls_prefix}index.html">start '
     "from the contents</a>.</p>",
 }
+rediraffe_redirects = "redirects.txt"
+rediraffe_template = f"{TEMPLATES}/moved.html"
 if html_baseurl:
     extensions += ["sphinx_sitemap", "sphinxext.opengraph"]
 sitemap_url_scheme = "{link}"
@@ -81,7 +86,7 @@ html_theme_options = {
 html_copy_source = True
 html_show_sphinx = False
 html_last_updated_fmt = None
-templates_path = ["_config/site/theme/templates"]
+templates_path = [TEMPLATES]
 html_static_path = ["_config/site/theme/static"]
 html_css_files = ["groundup.css"]
 html_context = {"default_mode": "light"}  # with JavaScript off

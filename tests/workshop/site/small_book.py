@@ -98,6 +98,7 @@ def write_book(root: Path) -> Path:
     for name, text in {
         "index.md": toctree("Tiny", "[0-9]*/index", "api/index", "ledger"),
         "references.bib": "",
+        "redirects.txt": "",
         "1_one/index.md": toctree("Beginnings", "[0-9]*"),
         "2_two/index.md": toctree("Endings", "[0-9]*"),
         "1_one/1_first.py": FIRST,

@@ -1,12 +1,10 @@
 """Pages in reading order, and what becomes of those that are gone."""
 
-import re
 from pathlib import Path
 
 import pytest
 
-from _config.chapters.files import ChapterError
-from _config.site.addresses import by_number, redirects
+from _config.site.addresses import by_number
 from tests.workshop.site.small_book import (
     build,
     page,
@@ -26,7 +24,8 @@ def long(tmp_path: Path) -> Path:
     write(
         tmp_path, "index", toctree("All", "[0-9]*/index", "api/index", "ledger")
     )
-    (tmp_path / "book/references.bib").touch()
+    for name in ("references.bib", "redirects.txt"):
+        (tmp_path / "book" / name).touch()
     for folder in ("src", "tests"):
         (tmp_path / folder).mkdir()
     return tmp_path
@@ -72,7 +71,7 @@ def test_a_page_that_is_gone_leaves_nothing_and_leads_on(built: Path):
     pretend_to_run(built)
     moved = build(built, "-W")
     text = (html / f"{old}.html").read_text()
-    (built / "book/redirects.txt").unlink()
+    (built / "book/redirects.txt").write_text("")
     forgotten = build(built, "-W")
 
     assert moved.returncode == forgotten.returncode == 0, moved.stderr
@@ -91,29 +90,16 @@ def test_a_page_that_is_gone_leaves_nothing_and_leads_on(built: Path):
 
 
 @pytest.mark.parametrize(
-    ("line", "wrong"),
+    ("lines", "wrong"),
     [
-        ("a/b", "a line is a former address"),
-        ("a/b c d", "a line is a former address"),
-        ("a/b.html 1_one/1_first", "'a/b.html' is no address"),
-        ("../b 1_one/1_first", "'../b' is no address"),
-        ("index 1_one/1_first", "there is a page index"),
-        ("before 1_one/1_first", "before leads to index already"),
-        ("a/b 1_one/9_none", "there is no page 1_one/9_none"),
+        ("a/b", "line 1 of the redirects is invalid"),
+        ("a/b index\na/b ledger", "a/b is redirected multiple times"),
+        ("index 1_one/1_first", "index.html already exists"),
+        ("a/b 1_one/9_none", "1_one/9_none.html does not exist"),
     ],
 )
-def test_a_wrong_redirect_is_refused_with_its_line(
-    tmp_path: Path, line: str, wrong: str
-):
-    path = tmp_path / "redirects.txt"
-    path.write_text(f"before index  # once\n{line}\n")
-
-    with pytest.raises(ChapterError, match=re.escape(f"{path}:2: {wrong}")):
-        redirects(path, {"index", "1_one/1_first"})
-
-
-def test_a_wrong_redirect_ends_a_build(built: Path):
-    (built / "book/redirects.txt").write_text("index 1_one/1_first\n")
+def test_a_wrong_redirect_ends_a_build(built: Path, lines: str, wrong: str):
+    (built / "book/redirects.txt").write_text(f"{lines}\n")
     outcome = build(built)
-    assert outcome.returncode == 1
-    assert "redirects.txt:1: there is a page index" in outcome.stderr
+    assert outcome.returncode
+    assert wrong in outcome.stderr

@@ -23,7 +23,7 @@ them in a learner, and a search for the rate to begin with.
 import copy
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -32,6 +32,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from groundup.data.resume import random_state, set_random_state
 from groundup.data.tensor_loader import TensorLoader
 from groundup.datasets import fashion_mnist
 from groundup.nn.activation import ReLU
@@ -45,16 +46,10 @@ from groundup.training.callback import (
     CancelValidation,
     Run,
 )
-from groundup.training.checkpoint import Checkpoint
+from groundup.training.callbacks import Accumulate, ClipGradient, Device
 from groundup.training.learner import Learner
 from groundup.training.metrics import Accuracy
 from groundup.training.recorder import Recorder
-from groundup.training.saving import (
-    all_random_states,
-    load_run_state,
-    run_state,
-    set_all_random_states,
-)
 
 # %% [markdown]
 r"""
@@ -508,8 +503,9 @@ Our finder states its rules:
   keep the ratios of their rates;
 * the loss is smoothed by an {term}`exponential moving average`, corrected for
   its start at 0;
-* the sweep stops when the smoothed loss is above four times its lowest value,
-  or is not finite;
+* the sweep stops when the smoothed loss is not finite, or has climbed three
+  times as high as it had fallen, or three times its lowest value, whichever is
+  more (a loss may be negative);
 * the suggestion is a tenth of the rate at which the smoothed loss was lowest:
   at the lowest point it is already too late;
 * afterwards the model, the optimizer, the random states, other callbacks and
@@ -537,7 +533,7 @@ class LRFinder(Callback):
         end: float = 10.0,
         n_steps: int = 100,
         smoothing: float = 0.9,
-        stop: float = 4.0,
+        stop: float = 3.0,
     ):
         self.rate, self.n_steps = exponential(start, end), n_steps
         self.smoothing, self.stop = smoothing, stop
@@ -587,7 +583,9 @@ class LRFinder(LRFinder):
             self.lrs.pop()
             raise CancelFit
         self.losses.append(smooth)
-        if n >= self.n_steps or smooth > self.stop * min(self.losses):
+        lowest = min(self.losses)
+        scale = max(abs(lowest), self.losses[0] - lowest)
+        if n >= self.n_steps or smooth - lowest > self.stop * scale:
             raise CancelFit
 
     def before_validation(self, run: Run) -> None:
@@ -603,8 +601,115 @@ learn.optimizer.param_groups[0]["lr"], learn.evaluate()["loss"]
 # %% [markdown]
 r"""
 The sweep works, and has ruined the network: that is what it is for. Restoring
-is the delicate part. Everything a checkpoint would save is copied when the fit
-begins and put back when it ends, however it ends.
+is the delicate part. What do the next steps of a run depend on? On the random
+states, for one: those of Python, NumPy and torch, and the loaders' own.
+"""
+
+
+# %% Random states tags=["export", "internal"] module="training.snapshot"
+"""All that the next steps of a run depend on, taken and put back."""
+
+
+def all_random_states(run: Run) -> dict[str, Any]:
+    """The random states of Python, NumPy, torch, GPUs and the loaders."""
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    own = [each.get_state() for each in _generators(run)]
+    return {"cpu": random_state(), "gpus": gpus, "loaders": own}
+
+
+def set_all_random_states(run: Run, state: Mapping[str, Any]) -> None:
+    """Put the states of `all_random_states` back."""
+    set_random_state(state["cpu"])
+    if state["gpus"]:
+        torch.cuda.set_rng_state_all(state["gpus"])
+    for each, its in zip(_generators(run), state["loaders"], strict=True):
+        each.set_state(its)
+
+
+def _generators(run: Run) -> list[torch.Generator]:
+    """The loaders' and their samplers' own generators, each once."""
+    parts = [  # of any make, so their attributes are asked for
+        part
+        for loader in (run.train, run.valid)
+        for part in (loader, getattr(loader, "sampler", None))
+    ]
+    found = [getattr(part, "generator", None) for part in parts]
+    return list({id(each): each for each in found if each is not None}.values())
+
+
+# %%
+run = learner(0.1)
+before = all_random_states(run)
+first = next(iter(run.train))[1]
+set_all_random_states(run, before)
+assert_equal(next(iter(run.train))[1], first)
+first[:10]
+
+# %% [markdown]
+r"""
+And on the weights, the gradients that wait for a step, the optimizer's numbers,
+what callbacks know, and the counters. Callbacks are known by their classes'
+names, so that a state is not put into another script.
+"""
+
+
+# %% What a run is tags=["export", "internal"] module="training.snapshot"
+def run_state(run: Run) -> dict[str, Any]:
+    """Everything that the next steps of a run depend on, but its place."""
+    params = run.model.named_parameters()
+    grads = {name: p.grad for name, p in params if p.grad is not None}
+    return {
+        "model": dict(run.model.state_dict()),
+        "optimizer": run.optimizer.state_dict(),
+        "gradients": grads,
+        "callbacks": [[name, c.state_dict()] for name, c in _with_state(run)],
+        "step": run.step,
+        "results": dict(run.results),
+    }
+
+
+def _with_state(run: Run) -> list[tuple[str, Callback]]:
+    """The callbacks that have something to save, with their classes' names."""
+    return [
+        (type(callback).__name__, callback)
+        for callback in run.active
+        if type(callback).state_dict is not Callback.state_dict
+    ]
+
+
+# %% And again tags=["export", "internal"] module="training.snapshot"
+def load_run_state(run: Run, state: Mapping[str, Any]) -> None:
+    """Put a run into the state of `run_state`."""
+    saved = [name for name, _ in state["callbacks"]]
+    present = [name for name, _ in _with_state(run)]
+    if saved != present:
+        raise ValueError(
+            f"saved with the callbacks {saved}, put back with {present}"
+        )
+    run.model.load_state_dict(state["model"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    for name, param in run.model.named_parameters():
+        grad = state["gradients"].get(name)
+        param.grad = None if grad is None else grad.to(param.device)
+    pairs = zip(_with_state(run), state["callbacks"], strict=True)
+    for (_, callback), (_, its) in pairs:
+        callback.load_state_dict(its)
+    run.step, run.results = state["step"], state["results"]
+
+
+# %%
+one, other = learner(0.1), learner(0.1)
+one.fit(1)
+other.fit(0)
+load_run_state(other, run_state(one))
+assert_equal(other.evaluate(), one.results)
+other.step, other[Recorder].rows
+
+# %% [markdown]
+r"""
+The sweep copies all of it when the fit begins and puts it back when the fit
+ends, however it ends. The starred chapter {doc}`/3_training/10_checkpoint`
+writes the same tree to the disk.
 """
 
 
@@ -664,23 +769,31 @@ class LRFinder(LRFinder):
 
 # %% [markdown]
 r"""
-And a function for the usual case: it knows how many epochs the sweep may need,
-and keeps it out of the checkpoints.
+And a function for the usual case. It knows how many epochs the sweep may need,
+and which callbacks belong to it. A schedule would set the rate again, early
+stopping would end the sweep, a checkpoint would write it down: what is not
+named stays out.
 """
 
 
 # %% A sweep of a learner tags=["export"] module="training.lr_finder"
-def find_lr(learn: Learner, **options: Any) -> LRFinder:
+def find_lr(
+    learn: Learner,
+    keep: Sequence[type[Callback]] = (Device, ClipGradient, Accumulate),
+    **options: Any,
+) -> LRFinder:
     """Sweep the rate of a learner, and leave it as it was.
 
-    The options are those of `LRFinder`; checkpoints are not written.
+    Of the learner's callbacks those of the classes `keep` take part: name what
+    changes a batch or a step.  The options are those of `LRFinder`.
     """
     finder, callbacks = LRFinder(**options), learn.callbacks
-    learn.callbacks = [c for c in callbacks if not isinstance(c, Checkpoint)]
+    active = learn.active
+    learn.callbacks = [c for c in callbacks if isinstance(c, tuple(keep))]
     try:
         learn.fit(math.ceil(finder.n_steps / len(learn.train)), [finder])
     finally:
-        learn.callbacks = callbacks
+        learn.callbacks, learn.active = callbacks, active
     return finder
 
 
@@ -691,7 +804,7 @@ finder = find_lr(learn)
 for name, tensor in learn.model.state_dict().items():
     assert_equal(tensor, before[name])
 assert_equal((learn.epoch, learn.step, learn.fits), (0, 0, 0))
-assert_equal(len(learn[Recorder].losses), 0)
+assert_equal(len(learn.callbacks[0].losses), 0)  # the recorder's
 assert 0.003 < finder.suggestion < 0.3
 finder.suggestion
 

@@ -244,7 +244,9 @@ def test_other_callbacks_than_saved_are_named(tmp_path):
         lr=1,
         defaults=[Checkpoint(tmp_path)],
     )
-    with pytest.raises(CheckpointError, match=r"Recorder.*resumed with \[\]"):
+    with pytest.raises(
+        CheckpointError, match=r"epoch.*Recorder.*put back with \[\]"
+    ):
         learn.fit(3)
 
 

@@ -5,12 +5,17 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.optim import Adam
 
+from groundup.training.annealing import Anneal
 from groundup.training.callback import Callback
+from groundup.training.callbacks import EarlyStopping, FiniteLoss
 from groundup.training.checkpoint import Checkpoint
 from groundup.training.learner import Learner
 from groundup.training.lr_finder import LRFinder, find_lr
+from groundup.training.scheduler import Scheduler
 from tests.training.small_run import (
     Watch,
     learner,
@@ -67,7 +72,7 @@ def test_the_finder_leaves_no_trace_when_it_fails():
     learn = learner(Fail())
     before, callbacks = everything(learn), learn.callbacks
     with pytest.raises(RuntimeError, match="as asked"):
-        find_lr(learn)
+        find_lr(learn, keep=[Fail])
     assert_unchanged(before, everything(learn))
     assert learn.callbacks is callbacks
 
@@ -92,12 +97,24 @@ def sweep(losses: list[float], **options) -> LRFinder:
             run.loss = run.loss * 0 + next(values)
 
     options = {"smoothing": 0.0, "n_steps": len(losses)} | options
+    options["keep"] = [Given]
     return find_lr(learner(Given()), **options)
 
 
-def test_the_finder_stops_above_four_times_the_lowest_loss():
-    finder = sweep([2.0, 1.0, 3.9, 4.1, 1.0, 1.0])
-    assert finder.losses == pytest.approx([2.0, 1.0, 3.9, 4.1])
+@pytest.mark.parametrize(
+    ("losses", "seen"),
+    [
+        ([2.0, 1.0, 3.9, 4.1, 1.0, 1.0], 4),  # three times the lowest, above it
+        ([5.0, 1.0, 12.9, 13.1, 1.0], 4),  # three times what it fell
+        ([-1.0, -2.0, 3.9, 4.1, 1.0], 4),
+        ([-1.0, -1.1, -1.2, -1.3, -1.4], 5),
+        ([0.1, 0.0, -0.1, 0.4, 0.6, 0.0], 5),
+    ],
+)
+def test_the_finder_stops_where_the_loss_climbs_three_times_as_high(
+    losses, seen
+):
+    assert sweep(losses).losses == pytest.approx(losses[:seen])
 
 
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
@@ -125,3 +142,27 @@ def test_without_a_sweep_there_is_no_suggestion():
 def test_the_finder_writes_no_checkpoints(tmp_path):
     find_lr(learner(Checkpoint(tmp_path / "run", every=1)), n_steps=7)
     assert not (tmp_path / "run").exists()
+
+
+def step_scheduler(optimizer):
+    return torch.optim.lr_scheduler.StepLR(optimizer, 1)
+
+
+OTHERS = {
+    "one cycle": lambda: Anneal.one_cycle(0.1),
+    "early stopping": lambda: EarlyStopping("train_loss", patience=0),
+    "scheduler": lambda: Scheduler(step_scheduler),
+    "nan": FiniteLoss,
+    "another sweep": LRFinder,
+}
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.sets(st.sampled_from(sorted(OTHERS))))
+def test_the_sweep_is_the_same_whatever_else_the_learner_holds(names):
+    alone = find_lr(learner(), n_steps=20)
+    learn = learner(*(OTHERS[name]() for name in sorted(names)))
+    before = everything(learn)
+    finder = find_lr(learn, n_steps=20)
+    assert_unchanged(before, everything(learn))
+    assert (finder.lrs, finder.losses) == (alone.lrs, alone.losses)

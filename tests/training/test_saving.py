@@ -2,9 +2,7 @@ import errno
 import json
 import math
 import os
-import random
 
-import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -13,14 +11,11 @@ from hypothesis import strategies as st
 
 from groundup.training import (
     CheckpointError,
-    Run,
     read_checkpoint,
     write_checkpoint,
 )
 from groundup.training.saving import (
-    all_random_states,
     put_together,
-    set_all_random_states,
     take_apart,
     write_file,
 )
@@ -69,25 +64,6 @@ def test_numbers_that_are_not_finite_come_back():
 def test_what_cannot_be_saved_is_named_with_its_place():
     with pytest.raises(TypeError, match=r"state\.a\.1 is of type set"):
         take_apart({"a": [1, {2}]}, {})
-
-
-def test_all_generators_are_put_back():
-    run = Run()
-    own = torch.Generator().manual_seed(1)
-    data = torch.utils.data.TensorDataset(torch.arange(4))
-    sampler = torch.utils.data.RandomSampler(data, generator=own)
-    run.train = torch.utils.data.DataLoader(data, sampler=sampler)
-    run.valid = None
-
-    def draw():
-        numbers = random.random(), np.random.rand(), torch.rand(1).item()
-        return *numbers, torch.rand(1, generator=own).item(), str(list(sampler))
-
-    state = all_random_states(run)
-    first = draw()
-    assert draw() != first
-    set_all_random_states(run, state)
-    assert draw() == first
 
 
 state = {

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/4_learner.py; edit it there.
+# Extracted from book/3_training/10_checkpoint.py; edit it there.
 """Checkpoints from which a killed run goes on as if nothing had been."""
 
 import signal
@@ -11,13 +11,15 @@ from groundup.data.resume import Resumable
 from groundup.training.callback import Callback, Run
 from groundup.training.saving import (
     CheckpointError,
-    all_random_states,
     batches_after,
-    load_run_state,
     read_checkpoint,
+    write_checkpoint,
+)
+from groundup.training.snapshot import (
+    all_random_states,
+    load_run_state,
     run_state,
     set_all_random_states,
-    write_checkpoint,
 )
 
 
@@ -111,7 +113,10 @@ class Checkpoint(Callback):
         elif state["fit"]["number"] > run.fits:  # this fit was over
             self.state, run.stop_epoch = None, run.epoch
         else:
-            load_run_state(run, state)
+            try:
+                load_run_state(run, state)
+            except ValueError as error:
+                raise CheckpointError(f"{self.files()[-1]}: {error}") from None
             set_all_random_states(run, state["now"])
             run.start_epoch, run.epoch, stop = state["epochs"]
             same = state["fit"]["n_epochs"] == self.n_epochs

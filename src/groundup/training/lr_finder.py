@@ -3,6 +3,7 @@
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from groundup.optim.hyperparameters import set_value
@@ -13,9 +14,9 @@ from groundup.training.callback import (
     CancelValidation,
     Run,
 )
-from groundup.training.checkpoint import Checkpoint
+from groundup.training.callbacks import Accumulate, ClipGradient, Device
 from groundup.training.learner import Learner
-from groundup.training.saving import (
+from groundup.training.snapshot import (
     all_random_states,
     load_run_state,
     run_state,
@@ -40,7 +41,7 @@ class LRFinder(Callback):
         end: float = 10.0,
         n_steps: int = 100,
         smoothing: float = 0.9,
-        stop: float = 4.0,
+        stop: float = 3.0,
     ):
         self.rate, self.n_steps = exponential(start, end), n_steps
         self.smoothing, self.stop = smoothing, stop
@@ -78,7 +79,9 @@ class LRFinder(Callback):
             self.lrs.pop()
             raise CancelFit
         self.losses.append(smooth)
-        if n >= self.n_steps or smooth > self.stop * min(self.losses):
+        lowest = min(self.losses)
+        scale = max(abs(lowest), self.losses[0] - lowest)
+        if n >= self.n_steps or smooth - lowest > self.stop * scale:
             raise CancelFit
 
     def before_validation(self, run: Run) -> None:
@@ -114,15 +117,21 @@ class LRFinder(Callback):
         return ax
 
 
-def find_lr(learn: Learner, **options: Any) -> LRFinder:
+def find_lr(
+    learn: Learner,
+    keep: Sequence[type[Callback]] = (Device, ClipGradient, Accumulate),
+    **options: Any,
+) -> LRFinder:
     """Sweep the rate of a learner, and leave it as it was.
 
-    The options are those of `LRFinder`; checkpoints are not written.
+    Of the learner's callbacks those of the classes `keep` take part: name what
+    changes a batch or a step.  The options are those of `LRFinder`.
     """
     finder, callbacks = LRFinder(**options), learn.callbacks
-    learn.callbacks = [c for c in callbacks if not isinstance(c, Checkpoint)]
+    active = learn.active
+    learn.callbacks = [c for c in callbacks if isinstance(c, tuple(keep))]
     try:
         learn.fit(math.ceil(finder.n_steps / len(learn.train)), [finder])
     finally:
-        learn.callbacks = callbacks
+        learn.callbacks, learn.active = callbacks, active
     return finder

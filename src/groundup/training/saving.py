@@ -1,4 +1,4 @@
-# Extracted from book/3_training/4_learner.py; edit it there.
+# Extracted from book/3_training/10_checkpoint.py; edit it there.
 """All of a run, in a file that is whole or absent, and checked to the bit."""
 
 import hashlib
@@ -12,8 +12,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from groundup.data.resume import random_state, set_random_state
-from groundup.training.callback import Callback, Run
+from groundup.training.callback import Run
+from groundup.training.snapshot import set_all_random_states
 
 
 class CheckpointError(Exception):
@@ -115,33 +115,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return put_together(tree, safetensors.torch.load(data))
 
 
-def all_random_states(run: Run) -> dict[str, Any]:
-    """The random states of Python, NumPy, torch, GPUs and the loaders."""
-    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    own = [each.get_state() for each in _generators(run)]
-    return {"cpu": random_state(), "gpus": gpus, "loaders": own}
-
-
-def set_all_random_states(run: Run, state: Mapping[str, Any]) -> None:
-    """Put the states of `all_random_states` back."""
-    set_random_state(state["cpu"])
-    if state["gpus"]:
-        torch.cuda.set_rng_state_all(state["gpus"])
-    for each, its in zip(_generators(run), state["loaders"], strict=True):
-        each.set_state(its)
-
-
-def _generators(run: Run) -> list[torch.Generator]:
-    """The loaders' and their samplers' own generators, each once."""
-    parts = [  # of any make, so their attributes are asked for
-        part
-        for loader in (run.train, run.valid)
-        for part in (loader, getattr(loader, "sampler", None))
-    ]
-    found = [getattr(part, "generator", None) for part in parts]
-    return list({id(each): each for each in found if each is not None}.values())
-
-
 def batches_after(
     n: int, run: Run, began: Mapping[str, Any], now: Mapping[str, Any]
 ) -> Iterator:
@@ -152,45 +125,3 @@ def batches_after(
         pass
     set_all_random_states(run, now)
     yield from batches
-
-
-def run_state(run: Run) -> dict[str, Any]:
-    """Everything that the next steps of a run depend on, but its place."""
-    params = run.model.named_parameters()
-    grads = {name: p.grad for name, p in params if p.grad is not None}
-    return {
-        "model": dict(run.model.state_dict()),
-        "optimizer": run.optimizer.state_dict(),
-        "gradients": grads,
-        "callbacks": [[name, c.state_dict()] for name, c in _with_state(run)],
-        "step": run.step,
-        "results": dict(run.results),
-    }
-
-
-def _with_state(run: Run) -> list[tuple[str, Callback]]:
-    """The callbacks that have something to save, with their classes' names."""
-    return [
-        (type(callback).__name__, callback)
-        for callback in run.active
-        if type(callback).state_dict is not Callback.state_dict
-    ]
-
-
-def load_run_state(run: Run, state: Mapping[str, Any]) -> None:
-    """Put a run into the state of `run_state`."""
-    saved = [name for name, _ in state["callbacks"]]
-    present = [name for name, _ in _with_state(run)]
-    if saved != present:
-        raise CheckpointError(
-            f"saved with the callbacks {saved}, resumed with {present}"
-        )
-    run.model.load_state_dict(state["model"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    for name, param in run.model.named_parameters():
-        grad = state["gradients"].get(name)
-        param.grad = None if grad is None else grad.to(param.device)
-    pairs = zip(_with_state(run), state["callbacks"], strict=True)
-    for (_, callback), (_, its) in pairs:
-        callback.load_state_dict(its)
-    run.step, run.results = state["step"], state["results"]

@@ -4,7 +4,7 @@
 
 Saving extracts the library, runs the saved chapter if its code changed, and
 renders what changed.  Other chapters that the change reaches keep their old
-outputs until the next ``nox -s build``.  With CHAPTER, only that one is built.
+outputs until the next ``nox -s build``.  CHAPTER is run before the first look.
 
 The server and the watcher are sphinx-autobuild's.  The build is ours: its
 pre-build commands do not learn which chapter was saved, end without a page
@@ -32,7 +32,7 @@ from _config.site.steps import execute_stale, renew, sphinx
 THEME = ROOT / "_config/site/theme"
 
 
-def rebuild(root: Path, only: str, changed_paths: Sequence[Path]) -> None:
+def rebuild(root: Path, changed_paths: Sequence[Path]) -> None:
     """Bring the library, the saved chapters and the pages up to date."""
     start, refused = time.monotonic(), ""
     try:
@@ -47,7 +47,7 @@ def rebuild(root: Path, only: str, changed_paths: Sequence[Path]) -> None:
         refused = "\n".join(map(str, getattr(error, "exceptions", [error])))
         print(refused, file=sys.stderr)
     try:
-        sphinx(root, "-D", "groundup_draft=1", "-D", f"groundup_only={only}")
+        sphinx(root, "-D", "groundup_draft=1")
     except SystemExit as error:  # what is wrong with the book
         if str(error) not in refused:
             print(error, file=sys.stderr)
@@ -73,7 +73,7 @@ def main() -> None:
     options = parser.parse_args()
     root = options.root.resolve()
     book, html = root / "book", root / "_build/html"
-    build = partial(rebuild, root, options.chapter)
+    build = partial(rebuild, root)
     with ProcessPoolExecutor(1) as pool:  # as the watcher does
         pool.submit(
             build, changed_paths=[book / f"{options.chapter}.py"]

@@ -2,8 +2,7 @@
 
 ``groundup_root`` holds ``src``, ``tests`` and ``_build``, if not conf.py's
 folder.  ``groundup_draft`` (for previews) shows chapters that have not run
-without outputs instead of refusing them; ``groundup_only`` names the one
-chapter to build: others stay as they are, or a bare title if never built.
+without outputs instead of refusing them.
 """
 
 import json
@@ -33,12 +32,9 @@ class Site:
         """Write the generated pages, if what they show has changed."""
         root = Path(app.confdir, app.config.groundup_root)
         self.book = open_book(root.resolve(), Path(app.srcdir))
-        self.only = app.config.groundup_only
-        self.draft = app.config.groundup_draft or bool(self.only)
+        self.draft = app.config.groundup_draft
+        self.warned = Warned(app)
         try:
-            if self.only not in ["", *self.book.paths]:
-                known = ", ".join(self.book.paths)
-                sys.exit(f"no chapter {self.only!r}, but {known}")
             self.generate()
         except ChapterError as error:
             sys.exit(str(error))
@@ -70,27 +66,23 @@ class Site:
     def outdated(
         self, app: Sphinx, env: BuildEnvironment, *_: set[str]
     ) -> list[str]:
-        """The known chapters whose outputs, links or records changed."""
-        return [
+        """The known chapters whose outputs, links or records changed, and the
+        pages with warnings, which every build repeats."""
+        changed = [
             name
             for name in self.book.paths.keys() & env.all_docs.keys()
             for facts in [self.book.facts(name)]
             if env.metadata[name].get("stamp") != facts["stamp"]
             and (facts["ran"] or not self.draft)
         ]
+        return changed + self.book.known.get("warned", [])
 
     def select(
         self, app: Sphinx, env: BuildEnvironment, docnames: list[str]
     ) -> None:
-        """Refuse chapters that have not run; in a draft, leave others alone."""
+        """Refuse chapters that have not run."""
         chapters = [name for name in docnames if name in self.book.paths]
-        if self.only:
-            known = {name for name in chapters if name in env.all_docs}
-            mine = {self.only} & {*docnames}
-            if not env.metadata[self.only].get("stamp"):  # a bare title
-                mine = {self.only}
-            docnames[:] = sorted(set(docnames) - known | mine)
-        elif not self.draft:
+        if not self.draft:
             missing = [
                 f"{shown(self.book.paths[name])}: "
                 "not executed: run nox -s build"
@@ -111,15 +103,13 @@ class Site:
         chapter = self.book.chapters[docname]
         title = nbformat.v4.new_markdown_cell(f"# {chapter.title}")
         content[0] = nbformat.writes(nbformat.v4.new_notebook(cells=[title]))
-        if self.only not in ("", docname):
-            return
         try:
             book = self.notebook(docname)
+            page.prepare(chapter, book)
         except ChapterError as error:
             where = f"{error.path}:{error.line}"
             logging.getLogger(__name__).warning(error.message, location=where)
             return
-        page.prepare(chapter, book)
         content[0] = nbformat.writes(book)
 
     def decorate(self, app: Sphinx, doctree: nodes.document) -> None:
@@ -134,11 +124,8 @@ class Site:
             doctree[0].insert(1, page.banner(chapter, book.paths))
         page.decorate(chapter, doctree, book.links(docname), book.library)
         entry = book.entry(docname)
-        complete = entry and self.only in ("", docname)
-        app.env.metadata[docname]["stamp"] = (
-            book.facts(docname)["stamp"] if complete else ""
-        )
-        html = receipts.receipt(entry.receipt) if complete else receipts.MISSING
+        app.env.metadata[docname]["stamp"] = book.facts(docname)["stamp"]
+        html = receipts.receipt(entry.receipt) if entry else receipts.MISSING
         doctree[-1].append(nodes.raw("", html, format="html"))
 
     def navigation(self, app: Sphinx, env: BuildEnvironment) -> list[str]:
@@ -162,7 +149,7 @@ class Site:
         """Describe a page to search engines; offer a chapter as a notebook."""
         if doctree:
             context["metatags"] += page.description(doctree)
-        if pagename not in self.book.paths or self.only not in ("", pagename):
+        if pagename not in self.book.paths:
             return
         # Where the theme looks for it: beside the copy of the source.
         path = Path(app.outdir, "_sources", f"{pagename}.ipynb")
@@ -179,6 +166,8 @@ class Site:
     def finish(self, app: Sphinx, exception: Exception | None) -> None:
         """Keep what was found out for the next build."""
         if exception is None:
+            warned = self.warned.pages & app.env.found_docs
+            self.book.known["warned"] = sorted(warned)
             self.book.save()
 
 
@@ -202,7 +191,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("build-finished", lambda *_: lock.release(), priority=900)
     app.add_config_value("groundup_root", "", "")
     app.add_config_value("groundup_draft", False, "")
-    app.add_config_value("groundup_only", "", "")
     # Where the workshop has changed, all pages are made anew.
     app.add_config_value("groundup_workshop", workshop(), "env")
     app.connect("builder-inited", site.inspect)
@@ -218,5 +206,4 @@ def setup(app: Sphinx) -> dict[str, bool]:
     )  # before the theme's buttons
     markup.setup(app)
     addresses.setup(app)
-    Warned(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -34,13 +34,12 @@ def build_book(only: str = "", root: Path = ROOT) -> int:
     names = [name for name, path in book.paths.items() if path in paths]
     if failed := execute_stale(book, names):
         return failed
-    if only:
-        options = ["-D", f"groundup_only={names[0]}"]
-    else:
-        options = ["-W", "-j", "2"]
+    if not only:
         time_stale(book)
     book.save()
-    return sphinx(root, *options)
+    return (
+        sphinx(root, "-D", "groundup_draft=1") if only else sphinx(root, "-W")
+    )
 
 
 def renew(book: Book) -> list[Path]:
@@ -98,7 +97,7 @@ def sphinx(root: Path, *options: str) -> int:
 
     build = root / "_build"
     places = ["-c", ROOT, "-d", build / "doctrees", root / "book"]
-    settings = ["-D", f"groundup_root={root}", *options]
+    settings = ["-j", "2", "-D", f"groundup_root={root}", *options]
     return build_main([*settings, *map(str, [*places, build / "html"])])
 
 

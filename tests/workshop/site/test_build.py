@@ -143,8 +143,8 @@ def test_a_page_follows_whatever_it_shows(
     assert shown in html(root, page)
 
 
-def test_one_chapter_is_built_alone_and_not_again(root: Path):
-    edit(root / FIRST, "What is", "What now is")
+def test_one_chapter_is_run_alone_and_what_has_not_run_is_a_draft(root: Path):
+    edit(root / FIRST, "matmul(2)", "matmul(3)")
     edit(root / SECOND, "# Functions", "# Functions\n\nA new word.")
 
     built = fork(root, build_book, root, f"{root}/{SECOND}")
@@ -152,7 +152,8 @@ def test_one_chapter_is_built_alone_and_not_again(root: Path):
 
     assert built.returncode == again.returncode == 0, built.stderr
     assert "A new word." in html(root, "2_two/1_second")
-    assert "What now is" not in html(root, "1_one/1_first")
+    assert "ran in 2 s" in html(root, "2_two/1_second")
+    assert "this code has not run yet" in html(root, "1_one/1_first")
     assert "1_second" in built.stdout and "1_second" not in again.stdout
 
 

@@ -22,7 +22,7 @@ def test_a_hidden_folder_is_watched_and_what_is_hidden_in_it_is_not(
 
 
 def saved(root: Path, name: str) -> None:
-    rebuild(root, "", [root / f"book/{name}.py"])
+    rebuild(root, [root / f"book/{name}.py"])
 
 
 def test_a_saved_chapter_is_shown_also_where_the_library_is_refused(

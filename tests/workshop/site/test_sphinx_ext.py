@@ -198,16 +198,6 @@ def test_a_draft_shows_a_chapter_that_has_not_run(built: Path):
     assert "torch 2.13.0" in receipt  # the draft was not taken for the page
 
 
-def test_one_chapter_can_be_built_without_the_others(book: Path):
-    only = build(book, "-D", "groundup_only=2_two/1_second")
-    assert only.returncode == 0, only.stderr
-    assert page(book, "2_two/1_second").select(".cell_input")
-    assert not page(book, "1_one/1_first").select(".cell_input")
-
-    assert build(book, "-W").returncode == 0
-    assert page(book, "1_one/1_first").select(".cell_input")
-
-
 def test_a_build_waits_for_another_of_the_same_folder(built: Path):
     book = built
     command = (book, build_main, [arguments(book, "-q")])
@@ -218,12 +208,6 @@ def test_a_build_waits_for_another_of_the_same_folder(built: Path):
         assert second.is_alive()
     second.join()
     assert second.exitcode == 0 and page(book, "index").h1
-
-
-def test_an_unknown_chapter_is_named(book: Path):
-    built = build(book, "-D", "groundup_only=9_nine/1_none")
-    assert built.returncode != 0
-    assert "no chapter '9_nine/1_none', but 1_one/1_first" in built.stderr
 
 
 def test_a_warning_names_its_line_and_fails_every_build_until_mended(

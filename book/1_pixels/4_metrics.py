@@ -349,7 +349,7 @@ message
 r"""
 ## What accuracy hides
 
-Of a hundred mails five are spam. Who says *no* to all is right 95 times. Two
+Of a hundred mails five are spam. Who says *no* to all errs five times only. Two
 questions tell more: how many of those called spam are spam ({term}`precision`),
 and how much of the spam was found ({term}`recall`)? Their harmonic mean is
 called F1. All three follow from the confusion matrix of

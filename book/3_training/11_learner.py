@@ -825,7 +825,7 @@ r"""
 Do the callbacks make a better network? Ten epochs on the first 10,000 images,
 batches of 64, none of them short; with and without clipping to a norm of 1, and
 with four batches of 16 accumulated instead. Each way to train gets its own best
-rate of four, chosen on images 50,000 to 55,000, and is judged on the 5,000 after
+rate of four, chosen on images 50,000 to 55,000, and is judged on those after
 them. All start from the same weights and see the same order. Then thirty epochs,
 whole and stopped early, at the best rate of plain training.
 """

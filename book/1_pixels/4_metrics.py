@@ -2,12 +2,14 @@
 r"""
 # Metrics, finished
 
-{doc}`/1_pixels/1_similarity` counted right answers over all images at once. A
-training loop sees a batch at a time, some batches are shorter than others, some
-answers do not count, and rare classes hide in an average. **How is a number
-over an epoch computed from its batches, so that it is the number over the
-whole?** You may go on without this chapter: part 3 uses `Mean` and `Accuracy`
-from it.
+This chapter finishes what {doc}`/1_pixels/1_similarity` began, where right
+answers were counted over all images at once. You may go on without it: part 3
+uses `Mean` and `Accuracy`.
+
+A training loop sees a batch at a time, some batches are shorter than others,
+some answers do not count, and rare classes hide in an average. **How is a
+number over an epoch computed from its batches, so that it is the number over
+the whole?**
 
 | name | shape | meaning |
 | --- | --- | --- |

@@ -2,8 +2,10 @@
 r"""
 # The learner, finished
 
-{doc}`/3_training/4_learner` built a loop that tells callbacks where it is. This
-starred chapter finishes what people hang on it, and you may go on without it.
+This chapter finishes what {doc}`/3_training/4_learner` began: what people hang
+on a loop that tells where it is. You may go on without it; a learner that is
+not told otherwise uses the bars and the check of the loss from here.
+
 **Which changes to training are worth a class of their own, and what do they
 cost?**
 

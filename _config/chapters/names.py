@@ -277,6 +277,12 @@ class Resolver(ast.NodeVisitor):
         self.later = later
 
 
+def begin(node: ast.stmt) -> int:
+    """The line on which a statement begins, with its decorators."""
+    decorators = getattr(node, "decorator_list", ())
+    return min(each.lineno for each in [node, *decorators])
+
+
 def root(node: ast.expr) -> ast.Name:
     """The name that a chain of attributes starts with."""
     while isinstance(node, ast.Attribute):

@@ -45,6 +45,10 @@ class Cell:
         """The space-separated names under ``key``, such as ``earns``."""
         return tuple(self.metadata.get(key, "").split())
 
+    @property
+    def last_line(self) -> int:
+        return self.first_line + self.source.count("\n")
+
     @cached_property
     def statements(self) -> list[ast.stmt]:
         """The statements of a code cell, with the file's line numbers."""

@@ -51,9 +51,8 @@ class NameFinder:
         """Whether it is imported for what it does, not for its name."""
         if each.path.startswith("__future__."):
             return each.top
-        line = self.reading.chapter.lines[each.node.end_lineno - 1]
-        marked = "noqa: F401" in line and each.cell in module.cells
-        return marked and each.name not in self.reading.names
+        unread = each.name not in self.reading.names
+        return unread and each.marked and each.cell in module.cells
 
     def add(self, needs: Needs, use: Use, bound: Bound | None) -> None:
         """Note what a use means; refuse it if the library cannot agree."""
@@ -206,18 +205,15 @@ def analyse(
     return found, [e for finder in finders.values() for e in finder.errors]
 
 
-def statements(needs: Needs, homes: dict[str, str]) -> Iterator[tuple]:
-    """(statement, path, Import or None) for each import of a module."""
+def statements(needs: Needs, homes: dict[str, str]) -> Iterator[str]:
+    """The imports of a module, a name each."""
     for each in needs.imports.values():
-        path = each.alias.name
-        code = f"import {path}"
+        code = f"import {each.alias.name}"
         if isinstance(each.node, ast.ImportFrom):
-            origin = each.path.rpartition(".")[0]
-            home = homes.get(each.path, origin)
-            path, code = f"{home}.{path}", f"from {home} import {path}"
+            home = homes.get(each.path, each.path.rpartition(".")[0])
+            code = f"from {home} {code}"
         if each.alias.asname:
             code += f" as {each.alias.asname}"
-        yield code, path, each
+        yield code + "  # noqa: F401" * each.marked
     for name, export in needs.exports.items():
-        origin = f"{PACKAGE}.{export.module}"
-        yield f"from {origin} import {name}", f"{origin}.{name}", None
+        yield f"from {PACKAGE}.{export.module} import {name}"

@@ -43,6 +43,14 @@ class Import:
     def name(self) -> str:
         return self.alias.asname or self.alias.name.split(".")[0]
 
+    @property
+    def marked(self) -> bool:
+        """Whether it says that it is for its effect, not for its name."""
+        lines = self.cell.source.split("\n")
+        return (
+            "noqa: F401" in lines[self.node.end_lineno - self.cell.first_line]
+        )
+
 
 class Reading(Resolver):
     """A chapter, read cell by cell."""

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 
 from _config.chapters.files import PACKAGE, ChapterError
 from _config.chapters.parse import Chapter
@@ -86,6 +87,12 @@ def wrong_imports(
 def check_module(module: Module, reading: Reading) -> Iterator[tuple[int, str]]:
     """Statements that do not belong in a library."""
     for cell in module.cells:
+        for one, other in pairwise(cell.sound):
+            if one.end_lineno == other.lineno:
+                yield (
+                    other.lineno,
+                    "two statements on a line: give each its own",
+                )
         for node in cell.sound:
             if kept(node) and not module.part_of(node):
                 yield node.lineno, orphan(node, reading)

@@ -8,7 +8,7 @@ import ast
 from difflib import ndiff
 from textwrap import dedent
 
-from _config.chapters.names import Function
+from _config.chapters.names import Function, begin
 from _config.chapters.parse import Chapter
 from _config.library.classes import kept
 
@@ -51,8 +51,7 @@ def method_lines(chapter: Chapter, node: ast.stmt) -> dict[str, list[str]]:
 
 def lines_of(chapter: Chapter, node: Function | ast.ClassDef) -> list[str]:
     """The lines of a definition, its decorators first."""
-    first = min(each.lineno for each in [node, *node.decorator_list])
-    text = "\n".join(chapter.lines[first - 1 : node.end_lineno])
+    text = "\n".join(chapter.lines[begin(node) - 1 : node.end_lineno])
     return dedent(text).split("\n")
 
 

@@ -1,7 +1,6 @@
 """A chapter's page: the notebook MyST-NB reads, and what its tree gains."""
 
 import ast
-import re
 import textwrap
 from collections.abc import Iterable
 from html import escape
@@ -185,32 +184,21 @@ def number(docname: str, doctree: nodes.document, starred: bool) -> None:
         title[:0] = [*before, nodes.Text(" ")]
 
 
-def banner(chapter: Chapter, names: Iterable[str]) -> nodes.Element:
-    """What stands on top of a starred chapter: what it finishes."""
-    said = re.findall(r"\{doc\}`/?([^`<]*)`", chapter.cells[0].prose)
-    began = [name for name in said if name in names and name != chapter.name]
-    what = nodes.Text("this part")
-    if began:
-        what = addnodes.pending_xref(
-            "",
-            nodes.inline("", began[0]),
-            refdomain="std",
-            reftype="doc",
-            reftarget=f"/{began[0]}",
-            refdoc=chapter.name,
-            refexplicit=False,
-        )
-    text = nodes.paragraph("", "★ Finishes what ")
-    text += [what, nodes.Text(" began; you may go on without it.")]
-    return nodes.container("", text, classes=["gu-starred"])
+def lift_banner(doctree: nodes.document) -> None:
+    """Put on top what a starred chapter says of itself: what it finishes, and
+    that one may go on without it."""
+    for each in doctree.findall(nodes.paragraph):
+        if "go on without it" in " ".join(each.astext().split()):
+            each.parent.remove(each)
+            doctree[0].insert(1, each)
+            each["classes"].append("gu-starred")
+            return
 
 
 def description(doctree: nodes.document) -> str:
     """A meta element that holds how the page begins."""
     found = doctree.findall(nodes.paragraph)
-    own = (
-        each for each in found if not isinstance(each.parent, nodes.container)
-    )
+    own = (each for each in found if "gu-starred" not in each["classes"])
     if (first := next(own, None)) is None:
         return ""
     text = textwrap.shorten(first.astext(), 160, placeholder=" …")

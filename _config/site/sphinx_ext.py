@@ -121,7 +121,7 @@ class Site:
         if not chapter:
             return
         if chapter.starred:
-            doctree[0].insert(1, page.banner(chapter, book.paths))
+            page.lift_banner(doctree)
         page.decorate(chapter, doctree, book.links(docname), book.library)
         entry = book.entry(docname)
         app.env.metadata[docname]["stamp"] = book.facts(docname)["stamp"]

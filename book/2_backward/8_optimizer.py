@@ -4,10 +4,12 @@ r"""
 
 This chapter finishes what `BasicOptim` of {doc}`/1_pixels/3_network` began: the
 class that holds the parameters for every optimiser of the library. You may go
-on without it. {doc}`/3_training/3_optim`, which is about the steps themselves,
-asks three things of it: a subclass fills in `update`, the step of one
-parameter; parameters may stand in groups that have rates of their own; and all
-of it can be saved.
+on without it.
+
+{doc}`/3_training/3_optim`, which is about the steps themselves, asks three
+things of it: a subclass fills in `update`, the step of one parameter;
+parameters may stand in groups that have rates of their own; and all of it can
+be saved.
 
 `BasicOptim` had one line about gradient descent. **What are the other lines of
 an optimiser, those that stay when the step changes?**
@@ -24,7 +26,7 @@ an optimiser, those that stay when the step changes?**
 import copy
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -848,6 +850,60 @@ assert_close(matrix, torch.full((3, 2), 0.9))
 assert_close(bias, torch.zeros(3))
 twin.load_state_dict(both.state_dict())
 [group["lr"] for group in twin.param_groups], list(twin.state[matrix])
+
+# %% [markdown]
+r"""
+## Parts of a model
+
+Who trains a model whose body is trained already wants a small rate for the body
+and a large one for its new head. A `splitter` takes the model and returns its
+parts, and each becomes a group. A parameter that it forgets would never be
+trained, so it is named.
+"""
+
+
+# %% Parts of a model tags=["export", "internal"] module="optim.parts"
+"""An optimizer of a model, or of its parts with a rate each."""
+
+
+def parameter_groups(
+    model: Any, splitter: Callable[[Any], Iterable], lr: float | Sequence[float]
+) -> list[dict[str, Any]]:
+    """A group for each part of the model, with the part's learning rate."""
+    parts = [list(part) for part in splitter(model)]
+    rates = list(lr) if isinstance(lr, Sequence) else [lr] * len(parts)
+    if len(rates) != len(parts):
+        raise ValueError(f"{len(rates)} rates for {len(parts)} parts: {rates}")
+    held = {id(param) for part in parts for param in part}
+    named = model.named_parameters()
+    left = [name for name, param in named if id(param) not in held]
+    if left:
+        raise ValueError(f"the splitter leaves out {left}")
+    pairs = zip(parts, rates, strict=True)
+    return [{"params": part, "lr": rate} for part, rate in pairs]
+
+
+# %% tags=["export", "internal"] module="optim.parts"
+def make_optimizer(
+    model: Any, optim: Callable, lr: Any, splitter: Callable | None
+) -> Any:
+    """An optimizer of all parameters, or of a group for each part."""
+    if splitter is not None:
+        groups = parameter_groups(model, splitter, lr)
+        return optim(groups, groups[-1]["lr"])
+    if isinstance(lr, Sequence):
+        raise ValueError(f"{len(lr)} rates need a splitter, which says of what")
+    return optim(model.parameters(), lr)
+
+
+# %%
+def both_parts(layer: Linear) -> list[list[Tensor]]:
+    return [[layer.weight], [layer.bias]]
+
+
+groups = parameter_groups(Linear(2, 3), both_parts, [0.1, 1.0])
+assert_equal([group["lr"] for group in groups], [0.1, 1.0])
+refusal(parameter_groups, Linear(2, 3), lambda each: [[each.weight]], 0.1)
 
 # %% [markdown]
 r"""

@@ -2,6 +2,9 @@
 r"""
 # Checkpoint and exact resume
 
+This chapter finishes what {doc}`/3_training/4_learner` began: what a run leaves
+on the disk, so that it can go on. You may go on without it.
+
 A process can end at any moment: the power, the queue's time limit, a kernel
 update. **What must be written down so that another process goes on, and ends
 with the same weights to the last bit?**

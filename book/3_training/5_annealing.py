@@ -46,9 +46,8 @@ from groundup.training.callback import (
     CancelValidation,
     Run,
 )
-from groundup.training.callbacks import Accumulate, ClipGradient, Device
 from groundup.training.learner import Learner
-from groundup.training.metrics import Accuracy
+from groundup.training.metrics import Accuracy, length
 from groundup.training.recorder import Recorder
 
 # %% [markdown]
@@ -304,7 +303,12 @@ schedule has no state, and a resumed run is right by itself.
 
 def progress_of(run: Run) -> float:
     """The share of this fit's batches done: 0 at the first, 1 at the last."""
-    n_batches = len(run.train)
+    n_batches = run.n_batches
+    if n_batches is None:
+        raise ValueError(
+            "a schedule of progress needs the length of an epoch, which this "
+            "loader does not know: `fit(n_epochs, n_batches=...)`"
+        )
     done = (run.epoch - run.start_epoch) * n_batches + run.batch_idx
     total = (run.stop_epoch - run.start_epoch) * n_batches
     return min(1.0, done / max(1, total - 1))
@@ -779,19 +783,22 @@ named stays out.
 # %% A sweep of a learner tags=["export"] module="training.lr_finder"
 def find_lr(
     learn: Learner,
-    keep: Sequence[type[Callback]] = (Device, ClipGradient, Accumulate),
+    keep: Sequence[type[Callback]] = (),
     **options: Any,
 ) -> LRFinder:
     """Sweep the rate of a learner, and leave it as it was.
 
-    Of the learner's callbacks those of the classes `keep` take part: name what
-    changes a batch or a step.  The options are those of `LRFinder`.
+    Of the learner's callbacks those that shape a step take part, as clipping
+    does, and those of the classes `keep`.  The options are those of `LRFinder`.
     """
     finder, callbacks = LRFinder(**options), learn.callbacks
-    active = learn.active
-    learn.callbacks = [c for c in callbacks if isinstance(c, tuple(keep))]
+    active, classes = learn.active, tuple(keep)
+    learn.callbacks = [
+        c for c in callbacks if c.shapes_step or isinstance(c, classes)
+    ]
+    n = length(learn.train) or finder.n_steps  # a stream has none
     try:
-        learn.fit(math.ceil(finder.n_steps / len(learn.train)), [finder])
+        learn.fit(math.ceil(finder.n_steps / n), [finder], n_batches=n)
     finally:
         learn.callbacks, learn.active = callbacks, active
     return finder

@@ -8,8 +8,8 @@ longer than the step that uses it, some data has no indices, and one file of
 60,000 is broken. **How do several processes load, give the batches that one
 would have given, and never leave a process or an error behind?**
 
-This is a starred chapter: it finishes what the story of the loader begins, with
-all of torch's options, and you may go on without it.
+This chapter finishes what {doc}`/3_training/2_data` began, with all of torch's
+options. You may go on without it.
 
 | name | meaning |
 | --- | --- |

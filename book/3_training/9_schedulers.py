@@ -2,6 +2,9 @@
 r"""
 # Every scheduler
 
+This chapter finishes what {doc}`/3_training/5_annealing` began: all schedules
+that torch has. You may go on without it.
+
 Chapter {doc}`/3_training/5_annealing` wrote schedules as functions of progress.
 Code in the world uses another kind of thing: classes that hold an optimizer and
 count, with a `scheduler.step()` after each epoch or each batch. Torch has

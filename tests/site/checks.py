@@ -20,7 +20,11 @@ MODES = {
     "phone dark": {"viewport": PHONE, "color_scheme": "dark"},
 }
 OPEN = "folds => folds.forEach(fold => fold.open = true)"
-STILL = "* { transition: none !important }"
+STILL = """*, ::before, ::after, ::details-content {
+  transition: none !important; animation: none !important }"""
+# What is opened is drawn with the frame after the next.
+DRAWN = """() => new Promise(drawn =>
+  requestAnimationFrame(() => requestAnimationFrame(drawn)))"""
 # Axe looks for what covers each element: a minute for a chapter's thousands of
 # code tokens and symbols, of which one of a colour is enough.
 THIN = """() => {
@@ -73,7 +77,7 @@ def shown(page: Page, dark: bool = False) -> Iterator[str]:
     page.locator("details").evaluate_all(OPEN)
     found += [] if dark else page.evaluate(LAYOUT)
     yield from dict.fromkeys(": ".join(filter(None, each)) for each in found)
-    page.wait_for_timeout(400)  # a fold's text appears bit by bit
+    page.evaluate(DRAWN)
     page.evaluate(THIN)
     yield from axe(page, COLOURS if dark else None)
 
@@ -83,7 +87,7 @@ def pressed(page: Page) -> Iterator[str]:
     page.add_style_tag(content=STILL)
     for button in (".search-button__button", ".primary-toggle"):
         page.locator(button).locator("visible=true").first.click()
-        page.wait_for_timeout(400)
+        page.evaluate(DRAWN)
         yield from axe(page)
         page.keyboard.press("Escape")
 

@@ -3,18 +3,23 @@ import operator
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
 
 from groundup.testing import assert_close
 from groundup.training import (
     Accumulate,
     Callback,
+    CancelTraining,
     ClipGradient,
     Device,
     EarlyStopping,
     FiniteLoss,
     Learner,
     Recorder,
+    SaveBest,
 )
 
 x = torch.randn(22, 4, generator=torch.Generator().manual_seed(0))
@@ -57,7 +62,7 @@ def test_accumulation_leaves_the_loss_as_it_is():
 
 def test_clipping_bounds_the_step():
     learn = fitted(ClipGradient(1e-3), train=cut(22), lr=1.0)
-    before = fitted(train=[]).model
+    before = fitted(train=cut(22), n_epochs=0).model
     pairs = zip(learn.model.parameters(), before.parameters(), strict=True)
     step = torch.cat([(a - b).detach().flatten() for a, b in pairs])
     assert_close(step.norm().item(), 1e-3, rtol=2e-3)
@@ -108,7 +113,8 @@ class Given(Callback):
         ([3, 2, 1, 0.5, 0.4, 0.3], operator.lt, 6),
         ([3, 2, 2.5, 2.0, 0.0, 0.0], operator.lt, 4),  # equal is not better
         ([3, 4, 3, 5, 4, 4], operator.gt, 6),
-        ([math.nan, 1, 2, 3, 0, 0], operator.lt, 3),
+        ([math.nan, 1, 2, 3, 0, 0], operator.lt, 4),  # nan is never the best
+        ([1, math.nan, math.nan, 0, 0, 0], operator.gt, 3),
     ],
 )
 def test_it_stops_when_nothing_gets_better(values, better, n_epochs):
@@ -147,8 +153,156 @@ def test_model_and_batches_are_moved_before_anybody_sees_them():
 
 
 def test_evaluating_moves_the_model_too():
-    learn = fitted(Device("meta"), train=[])
+    learn = fitted(Device("meta"), train=cut(4), n_epochs=0)
     learn.model.to_empty(device="cpu")
     with pytest.raises(RuntimeError, match="[Mm]eta"):
         learn.evaluate(cut(4))
     assert learn.model.weight.is_meta
+
+
+class PressKeys(Callback):
+    order = 55  # after a batch that waits was counted
+
+    def __init__(self, batch_idx):
+        self.batch_idx = batch_idx
+
+    def before_batch(self, run):
+        if run.batch_idx == self.batch_idx:
+            raise KeyboardInterrupt
+
+
+def test_a_group_that_ctrl_c_left_is_not_gone_on_with():
+    torch.manual_seed(0)
+    learn = Learner(
+        nn.Linear(4, 2),
+        cut(4),
+        optim=torch.optim.SGD,
+        lr=0.1,
+        defaults=[Accumulate(3)],
+    )
+    with pytest.raises(KeyboardInterrupt):
+        learn.fit(1, [PressKeys(2)])
+    learn.fit(1)
+    large = fitted(train=cut(12))
+    assert_close(learn.model.weight.detach(), large.model.weight.detach())
+    assert learn.step == large.step
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=6), st.booleans())
+def test_groups_of_sequences_weigh_what_counts(sizes, weighted):
+    """Ignored labels and class weights: the step of one large batch."""
+    generator = torch.Generator().manual_seed(sum(sizes))
+    inputs = torch.randn(sum(sizes), 4, generator=generator)
+    labels = torch.randint(0, 2, (sum(sizes),), generator=generator)
+    labels[torch.rand(len(labels), generator=generator) < 0.3] = -100
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    labels[starts] = 1  # something counts in each batch
+    weight = torch.tensor([0.3, 2.0]) if weighted else None
+    loss = nn.CrossEntropyLoss(weight)
+    batches = list(zip(inputs.split(sizes), labels.split(sizes)))
+    recorder = Recorder()
+    small = fitted(Accumulate(len(sizes)), recorder, train=batches, loss=loss)
+    large = fitted(train=[(inputs, labels)], loss=loss)
+    assert_close(small.model.weight.detach(), large.model.weight.detach())
+    whole = fitted(train=batches, n_epochs=0).model
+    expected = loss(whole(inputs), labels).item()
+    assert recorder.rows[0]["train_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+class Stream:
+    def __iter__(self):
+        return iter(cut(4))
+
+
+def test_a_stream_that_is_cut_ends_its_last_group():
+    learn = Learner(
+        nn.Linear(4, 2),
+        Stream(),
+        optim=torch.optim.SGD,
+        lr=0.1,
+        defaults=[Accumulate(2)],
+    )
+    learn.fit(1, n_batches=5)
+    assert learn.step == 3
+
+
+def test_patience_begins_anew_with_a_fit():
+    stop = EarlyStopping(patience=2)
+    learn = fitted(Given([1, 2, 2, 2, 2, 2]), stop, train=cut(22), n_epochs=4)
+    assert learn.epoch == 3
+    learn.fit(2)
+    assert learn.epoch == 5  # 2 is the second fit's best, and waits once
+
+
+def test_the_best_weights_are_those_in_the_file(tmp_path):
+    kept = []
+
+    class Keep(Callback):
+        def after_epoch(self, run):
+            kept.append(run.model.weight.detach().clone())
+
+    best = SaveBest(tmp_path / "best")
+    values = [3, math.nan, 1, 2]
+    learn = fitted(Given(values), Keep(), best, train=cut(4), n_epochs=4)
+    assert not torch.equal(learn.model.weight, kept[2])
+    learn.load(tmp_path / "best")
+    assert torch.equal(learn.model.weight, kept[2]) and best.best == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["best"]
+    with pytest.raises(KeyError, match="cannot monitor 'f1'"):
+        fitted(SaveBest(tmp_path / "b", "f1"), train=cut(22), valid=cut(22))
+
+
+class BreakGradient(Callback):
+    def before_step(self, run):
+        if run.batch_idx == 5:
+            run.model.weight.grad[0, 0] = math.nan
+
+
+def test_a_broken_gradient_in_the_last_step_ends_the_fit():
+    with pytest.raises(FloatingPointError, match="weight is not finite after"):
+        fitted(FiniteLoss(), BreakGradient(), train=cut(4))
+
+
+def test_elsewhere_losses_are_read_together():
+    """As on a GPU, which is imitated by a loss that is not on the CPU."""
+
+    class Elsewhere(Callback):
+        order = -21
+
+        def after_loss(self, run):
+            value = run.loss if run.batch_idx != 1 else run.loss * math.nan
+            run.loss = value
+
+    class Far(FiniteLoss):
+        def after_loss(self, run):
+            self.losses.append(run.loss.detach())
+            self.places.append(run.place)
+            if len(self.losses) >= self.every:
+                self._read(run)
+
+    with pytest.raises(FloatingPointError, match="epoch 0, batch 1.*1 steps"):
+        fitted(Elsewhere(), Far(every=3), train=cut(4))
+
+
+def test_what_an_epoch_left_unread_is_forgotten():
+    class Leave(Callback):
+        def after_loss(self, run):
+            if run.batch_idx == 1:
+                raise CancelTraining
+
+    finite = FiniteLoss()
+    fitted(finite, Leave(), train=cut(4), n_epochs=2)
+    assert len(finite.losses) <= 1
+
+
+def test_a_loss_with_a_count_of_its_own_is_weighed_by_it():
+    def loss(scores, labels):
+        return F.cross_entropy(scores[:1], labels[:1]), 1
+
+    recorder = Recorder()
+    learn = fitted(recorder, train=cut(4), loss=loss, lr=0.0)
+    losses = [loss(learn.model(a), b)[0].item() for a, b in cut(4)]
+    assert recorder.counts == [1] * 6
+    mean = sum(losses) / 6
+    assert recorder.rows[0]["train_loss"] == pytest.approx(mean)

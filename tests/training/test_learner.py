@@ -1,14 +1,19 @@
 import operator
-from functools import reduce
+from collections import Counter
+from functools import partial, reduce
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+from groundup.optim import SGD, Adam, CombinedOptimizer
 from groundup.training import (
     Accuracy,
+    Anneal,
     Callback,
     CancelBatch,
     CancelEpoch,
@@ -16,6 +21,8 @@ from groundup.training import (
     CancelTraining,
     CancelValidation,
     Learner,
+    Recorder,
+    find_lr,
 )
 from groundup.training.callback import EVENTS
 
@@ -253,3 +260,464 @@ def test_the_defaults_record_check_and_show(capsys):
     learn.fit(2)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and lines[0].split()[:2] == ["epoch", "train_loss"]
+
+
+# Events: who began has one end
+
+
+LEVELS = ("batch", "training", "validation", "epoch", "fit")
+CANCELS = [
+    CancelBatch,
+    CancelTraining,
+    CancelValidation,
+    CancelEpoch,
+    CancelFit,
+]
+trouble = st.tuples(
+    st.sampled_from(sorted(EVENTS)),
+    st.sampled_from([*CANCELS, ZeroDivisionError, KeyboardInterrupt]),
+    st.integers(0, 2),  # which callback raises
+    st.integers(0, 3),  # at its how manieth time
+)
+
+
+class Troubled(Callback):
+    """Notes what it hears, and raises as told."""
+
+    def __init__(self, place, troubles):
+        self.order, self.heard, self.times = place, [], Counter()
+        self.troubles = {
+            (e, n): error for e, error, p, n in troubles if p == place
+        }
+
+    def hear(self, event):
+        n = self.times[event]
+        self.times[event] += 1
+        error = self.troubles.get((event, n))
+        failed = error is not None
+        self.heard.append((event, failed))
+        if failed:
+            raise error
+
+
+for event in EVENTS:
+    setattr(Troubled, event, lambda c, run, event=event: c.hear(event))
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(trouble, max_size=4))
+def test_what_began_ends_once_for_every_callback_whatever_is_raised(troubles):
+    callbacks = [Troubled(place, troubles) for place in range(3)]
+    learn = learner(*callbacks, train=batches[:2], valid=batches[:2])
+    try:
+        learn.fit(2)
+    except (ZeroDivisionError, KeyboardInterrupt, RuntimeError):
+        pass
+    for callback in callbacks:
+        open_levels = []
+        for event, failed in callback.heard:
+            when, _, level = event.rpartition("_")
+            if level not in LEVELS:
+                continue
+            if when == "before":
+                if not failed:  # a level whose beginning fails has not begun
+                    open_levels.append(level)
+            else:
+                assert open_levels.pop() == level, callback.heard
+        assert open_levels == [], callback.heard
+    learn.callbacks = [tracer := Tracer()]
+    learn.fit(1)  # and it can go on
+    assert tracer.events[-1] == "after_fit"
+
+
+def test_those_behind_an_error_at_the_end_hear_that_it_was_cancelled():
+    first, last = Tracer(), Tracer()
+    first.order, last.order = -1, 1
+    learn = learner(first, last, on("after_batch", ZeroDivisionError))
+    with pytest.raises(ZeroDivisionError):
+        learn.fit(1)
+    assert first.events[-4:] == [
+        "after_batch",
+        *[f"after_cancel_{level}" for level in ("training", "epoch", "fit")],
+    ]
+    assert last.events[-4] == "after_cancel_batch"
+
+
+def test_who_has_not_begun_has_no_end():
+    first, last = Tracer(), Tracer()
+    first.order, last.order = -1, 1
+    learn = learner(first, last, on("before_epoch", CancelEpoch))
+    learn.fit(1)
+    assert first.events == around("fit", "before_epoch", "after_cancel_epoch")
+    assert last.events == ["before_fit", "after_fit"]
+
+
+@pytest.mark.parametrize("event", ["before_epoch", "after_epoch"])
+def test_an_epoch_may_be_cancelled_at_its_end(event):
+    learn = learner(on(event, CancelEpoch))
+    learn.fit(2)
+    assert learn.epoch == 2
+
+
+def test_the_gravest_of_several_decides():
+    wide = on("after_cancel_batch", CancelFit, order=1)
+    learn = learner(on("after_loss", CancelBatch), wide)
+    learn.fit(3)
+    assert learn.epoch == 0
+    with pytest.raises(KeyboardInterrupt):
+        learner(
+            on("after_loss", KeyboardInterrupt),
+            on("after_cancel_batch", CancelBatch),
+        ).fit(1)
+
+
+def test_a_cancel_with_nothing_to_leave_is_told():
+    learn = learner(on("before_epoch", CancelBatch))
+    with pytest.raises(RuntimeError, match="CancelBatch in epoch 0.*nothing"):
+        learn.fit(1)
+
+
+# Modes, and evaluating inside of a fit
+
+
+def with_norm():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2))
+
+
+def test_a_frozen_layer_stays_frozen():
+    learn = learner()
+    learn.model = with_norm()
+    learn.model[0].eval()
+    mean = learn.model[0].running_mean.clone()
+    learn.fit(2)
+    modes = [module.training for module in learn.model.modules()]
+    assert modes == [True, False, True, True]
+    assert torch.equal(learn.model[0].running_mean, mean)
+
+
+def test_a_model_left_in_evaluation_mode_is_trained_in_training_mode():
+    learn = learner()
+    learn.model = with_norm().eval()
+    learn.fit(1)
+    assert all(module.training for module in learn.model.modules())
+
+
+class Look(Callback):
+    """Evaluates or predicts in the middle of things."""
+
+    def __init__(self, event, act):
+        self.act, self.before, self.after = act, [], []
+
+        def handle(run):
+            if run.training or event == "after_epoch":
+                self.before.append(self.current(run))
+                act(run)
+                self.after.append(self.current(run))
+
+        setattr(self, event, handle)
+
+    def current(self, run):
+        names = ("batch_idx", "training", "input", "target", "loss", "active")
+        held = tuple(id(vars(run).get(name)) for name in names)
+        return (*held, run.model.training, run.count)
+
+
+def test_asking_inside_of_a_fit_changes_nothing():
+    acts = [
+        lambda run: run.evaluate(batches),
+        lambda run: run.evaluate(),
+        lambda run: run.predict(batches),
+    ]
+    plain = learner(Recorder(), metrics=[Accuracy()])
+    plain.fit(2)
+    for event in ("after_step", "after_loss", "after_epoch"):
+        for act in acts:
+            look, more = Look(event, act), Tracer()
+            asked = learner(Recorder(), look, metrics=[Accuracy()])
+            asked.fit(2, [more])
+            assert look.before == look.after and look.before
+            assert more.events[-1] == "after_fit"
+            assert torch.equal(asked.model.weight, plain.model.weight)
+            assert asked[Recorder].rows == plain[Recorder].rows
+
+
+def test_a_fits_callbacks_listen_when_it_is_asked():
+    more = Tracer()
+    look = Look("after_step", lambda run: run.predict(batches[:1]))
+    learner(look, train=batches[:1], valid=None).fit(1, [more])
+    assert "before_validation" in more.events
+
+
+def test_metrics_of_a_validation_survive_another_inside_of_it():
+    class Nested(Callback):
+        def after_batch(self, run):
+            if not run.training and not self.inside:
+                self.inside = True
+                run.evaluate(batches[-1:])
+                self.inside = False
+
+        inside = False
+
+    learn = learner(valid=batches, metrics=[Accuracy()])
+    expected = learn.evaluate()
+    learn.fit(0, [Nested()])
+    learn.optimizer.param_groups[0]["lr"] = 0.0
+    learn.fit(1, [Nested()])
+    assert learn.results == expected
+
+
+# What a batch is
+
+
+class TwoInputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 2)
+
+    def forward(self, left, right):
+        return self.linear(torch.cat([left, right], 1))
+
+
+dicts = [{"left": a[:, :2], "right": a[:, 2:], "y": b} for a, b in batches]
+
+
+class Named(Learner):
+    def unpack(self, batch):
+        return {"left": batch["left"], "right": batch["right"]}, batch["y"]
+
+
+def as_plain(model, train, kind=Learner, **options):
+    """The same training with another form of batches."""
+    options = {"optim": torch.optim.SGD, "lr": 0.1, "defaults": (), **options}
+    learn = kind(model, train, train, metrics=[Accuracy()], **options)
+    learn.model.linear.load_state_dict(learner().model.state_dict())
+    learn.fit(2)
+    return learn
+
+
+def test_dictionaries_and_tuples_of_inputs_train_as_plain_ones():
+    plain = learner(valid=batches, metrics=[Accuracy()])
+    plain.fit(2)
+    pairs = [((a[:, :2], a[:, 2:]), b) for a, b in batches]
+    for learn in (
+        as_plain(TwoInputs(), pairs),
+        as_plain(TwoInputs(), dicts, Named),
+    ):
+        assert torch.equal(learn.model.linear.weight, plain.model.weight)
+        assert learn.results == plain.results
+        scores, labels = learn.predict(learn.valid, with_targets=True)
+        assert torch.equal(labels, y) and scores.shape == (20, 2)
+
+
+def test_unlabelled_data_is_predicted_however_it_comes():
+    learn = learner()
+    expected = learn.predict(batches)
+    for loader in (
+        DataLoader(x, 6),
+        DataLoader(TensorDataset(x), 6),
+        x.split(6),
+        [[part] for part in x.split(6)],
+    ):
+        assert torch.equal(learn.predict(loader), expected)
+    two = DataLoader(x, 2)  # batches of two rows are no pairs
+    assert learn.predict(two).shape == (20, 2)
+    with pytest.raises(TypeError, match="cannot join batches of NoneType"):
+        learn.predict(two, with_targets=True)
+
+
+def test_a_target_may_be_missing_or_a_structure():
+    squares = lambda output, target: (output**2).mean()
+    learn = learner(train=[x], valid=[x], loss=squares)
+    learn.fit(1)
+    assert learn.results["loss"] > 0
+    both = lambda output, target: F.cross_entropy(output, target["y"])
+    train = [(a, {"y": b}) for a, b in batches]
+    learn = learner(train=train, valid=train, loss=both)
+    expected = F.cross_entropy(learn.model(x), y).item()
+    assert learn.evaluate()["loss"] == pytest.approx(expected)
+
+
+def test_unpack_may_say_what_the_loss_counts():
+    class Padded(Learner):
+        def unpack(self, batch):
+            inputs, labels = batch
+            return inputs, labels, int((labels == 1).sum()) * 10
+
+    learn = Padded(
+        nn.Linear(4, 2),
+        batches,
+        optim=torch.optim.SGD,
+        lr=0.1,
+        defaults=[Recorder()],
+    )
+    learn.fit(1)
+    assert learn[Recorder].counts == [int(b.sum()) * 10 for _, b in batches]
+
+
+def test_three_parts_are_asked_about():
+    with pytest.raises(ValueError, match="a batch of 3 parts"):
+        learner(train=[(x, x, y)]).fit(1)
+
+
+# Bad input, in plain words
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (lambda: learner(train=[]).fit(1), "training loader gave no batch"),
+        (lambda: learner(valid=[]).fit(1), "validation loader gave no batch"),
+        (lambda: learner().predict([]), "validation loader gave no batch"),
+        (lambda: learner(valid=None).evaluate(), "has no `valid`"),
+        (
+            lambda: learner(loss=lambda a, b: (a[:, 0] - b)[:1]).fit(1),
+            r"shape \(1,\).*one number",
+        ),
+        (
+            lambda: learner(
+                loss=partial(F.cross_entropy, reduction="none")
+            ).fit(1),
+            r"shape \(6,\).*`loss.mean\(\)`",
+        ),
+        (
+            lambda: learner(metrics=[Accuracy(), Accuracy()]),
+            "a name of its own",
+        ),
+        (lambda: learner(lr=[0.1, 0.2]), "2 rates need a splitter"),
+        (
+            lambda: learner(splitter=lambda m: [[m.weight]]),
+            r"leaves out \['bias'\]",
+        ),
+        (
+            lambda: learner(lr=[1, 2], splitter=lambda m: [m.parameters()]),
+            "2 rates for 1 parts",
+        ),
+    ],
+)
+def test_it_says_in_words_what_is_wrong(act, words):
+    with pytest.raises(ValueError, match=words):
+        act()
+
+
+def test_a_metric_that_is_added_later_needs_a_name_of_its_own_too():
+    learn = learner(metrics=[Accuracy()])
+    learn.metrics.append(Accuracy())
+    with pytest.raises(ValueError, match="a name of its own"):
+        learn.evaluate()
+
+
+# Streams, groups, several optimizers, files
+
+
+class Rows(IterableDataset):
+    def __iter__(self):
+        return iter(zip(x, y))
+
+
+def test_a_stream_without_a_length_trains_with_the_defaults(capsys):
+    stream = DataLoader(Rows(), 6)
+    learn = Learner(nn.Linear(4, 2), stream, stream, optim=SGD, lr=0.1)
+    learn.fit(2)
+    assert len(capsys.readouterr().out.splitlines()) == 3 and learn.step == 8
+
+
+def test_a_stream_that_is_cut_follows_one_cycle():
+    def endless():
+        while True:
+            yield from batches
+
+    cycle = Anneal.one_cycle(0.5, momentum=None)
+    learn = learner(Recorder(), cycle, train=endless(), valid=None)
+    learn.fit(2, n_batches=5)
+    lrs = learn[Recorder].lrs
+    plain = learner(Recorder(), cycle, train=[*batches, batches[0]], valid=None)
+    plain.fit(2)
+    assert lrs == plain[Recorder].lrs and max(lrs) > 0.4 and learn.step == 10
+
+
+def test_an_epoch_is_cut_to_a_length_and_begins_anew():
+    learn = learner(Recorder())
+    learn.fit(2, n_batches=3)
+    assert learn.step == 6 and learn[Recorder].ends == [3, 6]
+    learn.fit(1)
+    assert learn.step == 10
+
+
+@pytest.mark.parametrize("optim", [SGD, torch.optim.SGD, Adam])
+def test_a_splitter_gives_each_part_its_rate(optim):
+    split = lambda model: [[model.weight], [model.bias]]
+    learn = learner(splitter=split, lr=[0.0, 0.1], optim=optim)
+    before = [param.detach().clone() for param in learn.model.parameters()]
+    learn.fit(1)
+    assert [group["lr"] for group in learn.optimizer.param_groups] == [0.0, 0.1]
+    assert torch.equal(learn.model.weight, before[0])
+    assert not torch.equal(learn.model.bias, before[1])
+
+
+class Alternate(Learner):
+    """Weight and bias, each with an optimizer and a step of its own."""
+
+    def train_step(self):
+        for optimizer in self.optimizer.optimizers:
+            self.compute_loss()
+            self.backward(self.loss)
+            self.update(optimizer)
+
+
+def test_two_optimizers_step_in_turn():
+    def both(params, lr):
+        weight, bias = params
+        return CombinedOptimizer(SGD([weight], lr), Adam([bias], lr))
+
+    torch.manual_seed(0)
+    learn = Alternate(
+        nn.Linear(4, 2), batches[:1], optim=both, lr=0.1, defaults=()
+    )
+    model = nn.Linear(4, 2)
+    model.load_state_dict(learn.model.state_dict())
+    learn.fit(2)
+    one, two = (
+        torch.optim.SGD([model.weight], 0.1),
+        torch.optim.Adam([model.bias], 0.1),
+    )
+    for _ in range(2):
+        for optimizer in (one, two):
+            model.zero_grad()
+            F.cross_entropy(model(batches[0][0]), batches[0][1]).backward()
+            optimizer.step()
+    assert learn.step == 4
+    assert torch.allclose(learn.model.weight, model.weight, atol=1e-6)
+    assert torch.allclose(learn.model.bias, model.bias, atol=1e-6)
+
+
+def test_weights_are_saved_and_loaded(tmp_path):
+    one, other = learner(), learner()
+    one.fit(1)
+    one.save(tmp_path / "w.safetensors")
+    other.load(tmp_path / "w.safetensors")
+    assert torch.equal(one.model.weight, other.model.weight)
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+    other.model = nn.Linear(3, 2)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        other.load(tmp_path / "w.safetensors")
+
+
+def test_a_device_takes_model_and_batches():
+    learn = learner(device="meta", optim=torch.optim.SGD)
+    assert learn.model.weight.is_meta
+    assert learn.optimizer.param_groups[0]["params"][0].is_meta
+    assert learn.predict(batches).is_meta
+    learn = Named(
+        TwoInputs(), dicts, optim=SGD, lr=0.1, device="meta", defaults=()
+    )
+    assert learn.predict(dicts).is_meta
+
+
+def test_a_sweep_leaves_the_learner_as_it_was():
+    learn = learner(Recorder())
+    weight = learn.model.weight.detach().clone()
+    find_lr(learn, n_steps=6)
+    assert torch.equal(learn.model.weight, weight) and learn.fits == 0
+    learn.fit(1)
+    assert learn.epoch == 1

@@ -120,6 +120,16 @@ def test_starred_chapters_stand_at_the_end_of_their_part():
         assert stars == sorted(stars), part
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in CHAPTERS if CHAPTERS[name].starred]
+)
+def test_a_starred_chapter_says_on_top_what_it_finishes(name):
+    paragraphs = CHAPTERS[name].cells[0].prose.split("\n\n")
+    said = [" ".join(each.split()) for each in paragraphs]
+    (banner,) = (each for each in said if "go on without it" in each)
+    assert re.search(r"finishes what .*{doc}`/\w+/\w+`", banner)
+
+
 # The library's shape
 
 

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/4_learner.py; edit it there.
+# Extracted from book/3_training/11_learner.py; edit it there.
 """Networks that train by the gradients of part 2, without autograd."""
 
 import torch

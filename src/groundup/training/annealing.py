@@ -11,7 +11,12 @@ from groundup.training.callback import Callback, Run
 
 def progress_of(run: Run) -> float:
     """The share of this fit's batches done: 0 at the first, 1 at the last."""
-    n_batches = len(run.train)
+    n_batches = run.n_batches
+    if n_batches is None:
+        raise ValueError(
+            "a schedule of progress needs the length of an epoch, which this "
+            "loader does not know: `fit(n_epochs, n_batches=...)`"
+        )
     done = (run.epoch - run.start_epoch) * n_batches + run.batch_idx
     total = (run.stop_epoch - run.start_epoch) * n_batches
     return min(1.0, done / max(1, total - 1))

@@ -8,30 +8,6 @@ from typing import Any
 from torch import Tensor
 
 
-class Cancel(Exception):
-    """Leaves a level of the loop; raise one of those below."""
-
-
-class CancelBatch(Cancel):
-    """Leaves the rest of this batch out; gradients stay as they are."""
-
-
-class CancelTraining(Cancel):
-    """Leaves the other training batches of this epoch out."""
-
-
-class CancelValidation(Cancel):
-    """Leaves the other validation batches out; metrics are of those seen."""
-
-
-class CancelEpoch(Cancel):
-    """Leaves the rest of the epoch out, its validation too."""
-
-
-class CancelFit(Cancel):
-    """Ends the training."""
-
-
 class Run:
     """What is current while a learner trains: callbacks read and change it."""
 
@@ -39,15 +15,17 @@ class Run:
     optimizer: Any
     train: Iterable  # the batches of an epoch
     valid: Iterable | None
-    loader: Iterable  # the batches of this epoch, `train` unless changed
+    loader: Iterable  # what is gone through now: of an epoch, `train`
     batch: Any  # what the loader gave
     input: Any
     target: Any
     prediction: Any
     loss: Tensor
+    count: Any  # items that the loss is the mean of
     training: bool = False  # or validation
     batch_idx: int = 0  # this batch's place in the loader, from 0
     first_batch: int = 0  # where the epoch begins: not 0 after a resume
+    n_batches: int | None = None  # of an epoch, if that is known
     step: int = 0  # updates of the weights so far
     epoch: int = 0  # epochs completed so far, over all fits
     start_epoch: int = 0  # where this fit began
@@ -71,10 +49,56 @@ class Run:
         raise KeyError(f"no {kind.__name__} among the callbacks {held}")
 
 
+class Cancel(Exception):
+    """Leaves a level of the loop; raise one of those below."""
+
+    level, width = "", 0
+
+
+class CancelBatch(Cancel):
+    """Leaves the rest of this batch out; gradients stay as they are."""
+
+    level = "batch"
+
+
+class CancelTraining(Cancel):
+    """Leaves the other training batches of this epoch out."""
+
+    level, width = "training", 1
+
+
+class CancelValidation(Cancel):
+    """Leaves the other validation batches out; metrics are of those seen."""
+
+    level, width = "validation", 1
+
+
+class CancelEpoch(Cancel):
+    """Leaves the rest of the epoch out, its validation too."""
+
+    level, width = "epoch", 2
+
+
+class CancelFit(Cancel):
+    """Ends the training."""
+
+    level, width = "fit", 3
+
+
+def gravest(*errors: BaseException) -> BaseException:
+    """That which decides: any error, else the widest cancel; else the first."""
+    widths = [e.width if isinstance(e, Cancel) else 4 for e in errors]
+    return errors[widths.index(max(widths))]
+
+
 class Callback:
     """Methods named after events, each called with the run."""
 
     order: int = 0  # lower is called first
+    shapes_step: bool = False  # changes what a step does: `find_lr` keeps it
+
+    def __init_subclass__(cls, default: bool = False) -> None:
+        register(cls, default)
 
     def ignore(self, run: Run) -> None:
         """What a callback does at an event that it does not define."""
@@ -85,14 +109,6 @@ class Callback:
     before_validation = after_validation = after_cancel_validation = ignore
     before_batch = after_batch = after_cancel_batch = ignore
     after_predict = after_loss = before_step = after_step = ignore
-
-    def __init_subclass__(cls) -> None:
-        for name in vars(cls):
-            if name.startswith(("before_", "after_")) and name not in EVENTS:
-                events = ", ".join(sorted(EVENTS))
-                raise TypeError(
-                    f"{cls.__name__}.{name}: no such event; events are {events}"
-                )
 
     def state_dict(self) -> dict[str, Any]:
         """For checkpoints: tensors, numbers, text; lists, tuples, dicts."""
@@ -107,3 +123,16 @@ EVENTS = frozenset(
     for name, value in vars(Callback).items()
     if value is Callback.ignore and name != "ignore"
 )
+DEFAULTS: dict[str, type] = {}  # by name, so that a class may be continued
+
+
+def register(kind: type, default: bool) -> None:
+    """Refuse events that are none; note a class that learners have."""
+    for name in vars(kind):
+        if name.startswith(("before_", "after_")) and name not in EVENTS:
+            events = ", ".join(sorted(EVENTS))
+            raise TypeError(
+                f"{kind.__name__}.{name}: no such event; events are {events}"
+            )
+    if default or DEFAULTS.get(kind.__name__) is kind.__base__:
+        DEFAULTS[kind.__name__] = kind

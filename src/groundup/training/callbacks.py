@@ -1,9 +1,10 @@
-# Extracted from book/3_training/4_learner.py; edit it there.
+# Extracted from book/3_training/11_learner.py; edit it there.
 """What people change about training, a class each."""
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,12 +13,14 @@ from torch import Tensor
 from groundup.data.collate import to_device
 from groundup.nn.utils.clip import clip_grad_norm_
 from groundup.training.callback import Callback, CancelBatch, Run
+from groundup.training.learner import Learner
 
 
 class Device(Callback):
     """Moves the model, and every batch, to a device."""
 
     order = -30
+    shapes_step = True
 
     def __init__(self, device: torch.device | str):
         self.device = device
@@ -34,25 +37,62 @@ class Device(Callback):
         run.target = to_device(run.target, self.device, non_blocking=True)
 
 
-class FiniteLoss(Callback):
-    """Stops a fit with an error when the loss is not a finite number."""
+class FiniteLoss(Callback, default=True):
+    """Stops a fit with an error when the loss is not a finite number.
+
+    On the CPU before the step is taken; elsewhere `every` so many batches, so
+    that the device need not stop for each.
+    """
 
     order = -20
 
+    def __init__(self, every: int = 100):
+        self.every = every
+        self.losses: list[Tensor] = []  # not yet read
+        self.places: list[str] = []
+
+    def before_training(self, run: Run) -> None:
+        """Forget what an epoch that was left has not read."""
+        self.losses, self.places = [], []
+
     def after_loss(self, run: Run) -> None:
-        """Look at the loss, before a step is taken along its gradient."""
-        if run.training and not math.isfinite(run.loss.item()):
-            lr = run.optimizer.param_groups[0]["lr"]
-            raise FloatingPointError(
-                f"the loss is {run.loss.item()} in {run.place} "
-                f"(learning rate {lr:g}); the weights are those before it"
-            )
+        """Look at the loss, or keep it for later."""
+        if run.training:
+            self.losses.append(run.loss.detach())
+            self.places.append(run.place)
+            if run.loss.is_cpu or len(self.losses) >= self.every:
+                self._read(run)
+
+    def _read(self, run: Run) -> None:
+        losses, places = self.losses, self.places
+        self.losses, self.places = [], []
+        values = [each.item() for each in losses]
+        if all(map(math.isfinite, values)):
+            return
+        first = [*map(math.isfinite, values)].index(False)
+        lr, n = run.optimizer.param_groups[0]["lr"], len(values) - first - 1
+        since = f"{n} steps after it" if n else "those before it"
+        raise FloatingPointError(
+            f"the loss is {values[first]} in {places[first]} "
+            f"(learning rate {lr:g}); the weights are {since}"
+        )
+
+    def after_training(self, run: Run) -> None:
+        """Read what is left, and look at the weights."""
+        self._read(run)
+        for name, param in run.model.named_parameters():
+            if not param.detach().isfinite().all():
+                raise FloatingPointError(
+                    f"{name} is not finite after {run.place}, though the loss "
+                    "was: a gradient was not"
+                )
 
 
 class ClipGradient(Callback):
     """Bounds the norm of the whole gradient; `norm` is the last one's."""
 
     order = 60  # after accumulation
+    shapes_step = True
 
     def __init__(self, max_norm: float):
         self.max_norm = max_norm
@@ -66,42 +106,61 @@ class ClipGradient(Callback):
 class Accumulate(Callback):
     """One step for `n_batches` batches, equal to that of one large batch.
 
-    The last batch of an epoch ends a group, if the loader knows its length.
+    The last batch of an epoch ends a group, if the epoch's length is known.
     """
 
     order = 50  # the others see the loss as it is
+    shapes_step = True
 
     def __init__(self, n_batches: int):
-        self.n_batches, self.waiting, self.examples = n_batches, 0, 0
+        self.n_batches = n_batches
+        self.waiting, self.items = 0, 0.0
+
+    def before_fit(self, run: Run) -> None:
+        """Begin a group: gradients of an earlier fit are gone."""
+        self.waiting, self.items = 0, 0.0
 
     def after_loss(self, run: Run) -> None:
-        """Weight the loss by the examples it is the mean of."""
+        """Weight the loss by the items it is the mean of."""
         if run.training:
             self.loss = run.loss
-            run.loss = run.loss * len(run.target)
+            run.loss = run.loss * run.count
 
     def before_step(self, run: Run) -> None:
-        """Wait for more batches, or divide by all their examples."""
+        """Wait for more batches, or divide by all their items."""
         run.loss = self.loss
         self.waiting += 1
-        self.examples += len(run.target)
-        sized = isinstance(run.train, Sized)
-        last = sized and run.batch_idx + 1 == len(run.train)
+        self.items = self.items + run.count
+        last = run.batch_idx + 1 == run.n_batches
         if self.waiting < self.n_batches and not last:
             raise CancelBatch
         for param in run.model.parameters():
             if param.grad is not None:
-                param.grad /= self.examples
-        self.waiting = self.examples = 0
+                param.grad /= self.items
+        self.waiting, self.items = 0, 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """How much waits for a step."""
-        return {"waiting": self.waiting, "examples": self.examples}
+        return {"waiting": self.waiting, "items": float(self.items)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Wait with as much."""
         self.waiting = state_dict["waiting"]
-        self.examples = state_dict["examples"]
+        self.items = state_dict["items"]
+
+
+def improved(
+    run: Run, monitor: str, best: float | None, better: Callable
+) -> float | None:
+    """The monitored result if it is better than the best so far."""
+    if monitor not in run.results:
+        raise KeyError(
+            f"cannot monitor {monitor!r}: validation gives {list(run.results)}"
+        )
+    value = run.results[monitor]
+    if math.isnan(value) or (best is not None and not better(value, best)):
+        return None
+    return value
 
 
 class EarlyStopping(Callback):
@@ -122,18 +181,15 @@ class EarlyStopping(Callback):
         self.best: float | None = None
         self.waited = 0
 
+    def before_fit(self, run: Run) -> None:
+        """Forget other fits."""
+        self.best, self.waited = None, 0
+
     def after_epoch(self, run: Run) -> None:
         """Compare, and lower `stop_epoch` if it is enough."""
-        if self.monitor not in run.results:
-            raise KeyError(
-                f"cannot monitor {self.monitor!r}: validation gives "
-                f"{list(run.results)}"
-            )
-        value = run.results[self.monitor]
-        if self.best is None or self.better(value, self.best):
-            self.best, self.waited = value, 0
-        else:
-            self.waited += 1
+        value = improved(run, self.monitor, self.best, self.better)
+        self.best = self.best if value is None else value
+        self.waited = self.waited + 1 if value is None else 0
         if self.waited >= self.patience:
             run.stop_epoch = run.epoch + 1
 
@@ -144,3 +200,33 @@ class EarlyStopping(Callback):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on waiting."""
         self.best, self.waited = state_dict["best"], state_dict["waited"]
+
+
+class SaveBest(Callback):
+    """Writes the model's weights when validation has never been better."""
+
+    order = 20
+
+    def __init__(
+        self,
+        path: str | Path,
+        monitor: str = "loss",
+        better: Callable[[float, float], bool] = operator.lt,
+    ):
+        self.path, self.monitor, self.better = Path(path), monitor, better
+        self.best: float | None = None
+
+    def after_epoch(self, run: Learner) -> None:
+        """Compare, and save."""
+        value = improved(run, self.monitor, self.best, self.better)
+        if value is not None:
+            self.best = value
+            run.save(self.path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best result so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.best = state_dict["best"]

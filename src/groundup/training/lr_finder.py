@@ -14,8 +14,8 @@ from groundup.training.callback import (
     CancelValidation,
     Run,
 )
-from groundup.training.callbacks import Accumulate, ClipGradient, Device
 from groundup.training.learner import Learner
+from groundup.training.metrics import length
 from groundup.training.snapshot import (
     all_random_states,
     load_run_state,
@@ -119,19 +119,22 @@ class LRFinder(Callback):
 
 def find_lr(
     learn: Learner,
-    keep: Sequence[type[Callback]] = (Device, ClipGradient, Accumulate),
+    keep: Sequence[type[Callback]] = (),
     **options: Any,
 ) -> LRFinder:
     """Sweep the rate of a learner, and leave it as it was.
 
-    Of the learner's callbacks those of the classes `keep` take part: name what
-    changes a batch or a step.  The options are those of `LRFinder`.
+    Of the learner's callbacks those that shape a step take part, as clipping
+    does, and those of the classes `keep`.  The options are those of `LRFinder`.
     """
     finder, callbacks = LRFinder(**options), learn.callbacks
-    active = learn.active
-    learn.callbacks = [c for c in callbacks if isinstance(c, tuple(keep))]
+    active, classes = learn.active, tuple(keep)
+    learn.callbacks = [
+        c for c in callbacks if c.shapes_step or isinstance(c, classes)
+    ]
+    n = length(learn.train) or finder.n_steps  # a stream has none
     try:
-        learn.fit(math.ceil(finder.n_steps / len(learn.train)), [finder])
+        learn.fit(math.ceil(finder.n_steps / n), [finder], n_batches=n)
     finally:
         learn.callbacks, learn.active = callbacks, active
     return finder

@@ -1,11 +1,12 @@
-# Extracted from book/3_training/4_learner.py; edit it there.
+# Extracted from book/3_training/11_learner.py; edit it there.
 """How far a training run is, for people to watch."""
 
 import sys
 import time
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 
 from groundup.training.callback import Callback, Run
+from groundup.training.metrics import length
 from groundup.training.recorder import Recorder
 
 
@@ -79,7 +80,7 @@ def is_watched() -> bool:
     return sys.stdout.isatty() or "ipykernel" in sys.modules
 
 
-class Progress(Callback):
+class Progress(Callback, default=True):
     """Shows a fit: bars where somebody watches, and a table of the epochs."""
 
     order = 10
@@ -105,9 +106,8 @@ class Progress(Callback):
     def before_training(self, run: Run) -> None:
         """Open a bar for the batches."""
         if self.view is not None:
-            loader = run.train if run.training else run.valid
-            sized = isinstance(loader, Sized)
-            self.view.begin(len(loader) if sized else None)
+            n = run.n_batches if run.training else length(run.loader)
+            self.view.begin(n)
 
     before_validation = before_training
 

@@ -1,7 +1,9 @@
 # Extracted from book/3_training/4_learner.py; edit it there.
 """The course of a training run, kept and drawn."""
 
+import csv
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class Recorder(Callback):
+class Recorder(Callback, default=True):
     """Keeps losses and learning rates, a row of numbers an epoch, and plots.
 
     `losses`, `lrs` and `counts` have an entry a training batch, `rows` one
@@ -23,7 +25,7 @@ class Recorder(Callback):
 
     def __init__(self):
         self.losses: list[Tensor | float] = []  # of each batch
-        self.counts: list[int] = []  # its examples
+        self.counts: list[Tensor | float] = []  # the items of each loss
         self.lrs: list[float] = []
         self.rows: list[dict[str, float]] = []
         self.ends: list[int] = []  # batches before the end of each epoch
@@ -37,12 +39,13 @@ class Recorder(Callback):
         """Keep the loss, on its device, and the learning rate."""
         if run.training:
             self.losses.append(run.loss.detach())
-            self.counts.append(len(run.target))
+            self.counts.append(run.count)
             self.lrs.append(run.optimizer.param_groups[0]["lr"])
 
     def after_training(self, run: Run) -> None:
         """Read the epoch's losses, all at once."""
-        self.losses[self.start :] = floats(self.losses[self.start :])
+        for kept in (self.losses, self.counts):
+            kept[self.start :] = floats(kept[self.start :])
 
     after_cancel_training = after_training
 
@@ -55,6 +58,14 @@ class Recorder(Callback):
             results = {"valid_loss": results.pop("loss"), **results}
         self.rows.append({"epoch": run.epoch, "train_loss": loss, **results})
         self.ends.append(len(self.losses))
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the rows as comma-separated values, with their names first."""
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(self.rows)
 
     def plot_loss(self, ax: "Axes | None" = None, smooth: int = 20) -> "Axes":
         """The losses of the batches, averaged over some, and of validation."""
@@ -82,20 +93,18 @@ class Recorder(Callback):
         return ax
 
     def state_dict(self) -> dict[str, Any]:
-        """All that was recorded."""
-        kept = {"losses": floats(self.losses), "lrs": floats(self.lrs)}
+        """All that was recorded, for checkpoints."""
+        kept = {"losses": self.losses, "lrs": self.lrs, "counts": self.counts}
         tensors = {
-            name: torch.tensor(values, dtype=torch.float64)
+            name: torch.tensor(floats(values), dtype=torch.float64)
             for name, values in kept.items()
         }
-        whole = {"counts": torch.tensor(self.counts, dtype=torch.int64)}
-        return {**tensors, **whole, "rows": self.rows, "ends": self.ends}
+        whole = {"rows": self.rows, "ends": self.ends, "start": self.start}
+        return {**tensors, **whole}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from what another recorder kept."""
-        self.losses = state_dict["losses"].tolist()
-        self.lrs = state_dict["lrs"].tolist()
-        self.counts = state_dict["counts"].tolist()
+        for name in ("losses", "lrs", "counts"):
+            setattr(self, name, state_dict[name].tolist())
         self.rows = list(state_dict["rows"])
-        self.ends = list(state_dict["ends"])
-        self.start = self.ends[-1] if self.ends else 0
+        self.ends, self.start = list(state_dict["ends"]), state_dict["start"]

@@ -72,3 +72,14 @@ def test_values_are_clipped_as_torch_does(seed, bound):
     clip_grad_value_(ours, bound)
     theirs.clip_grad_value_(others, bound)
     compare(ours, others)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("value", [300.0, 1e-5])
+def test_squares_of_half_precision_neither_overflow_nor_vanish(dtype, value):
+    param = torch.nn.Parameter(torch.zeros(1000, dtype=dtype))
+    param.grad = torch.full_like(param, value)
+    exact = param.grad.double().norm()
+    norm = clip_grad_norm_([param], exact.item() / 2)
+    assert_close(norm.double(), exact, rtol=1e-2)
+    assert_close(param.grad.double().norm(), exact / 2, rtol=2e-2)

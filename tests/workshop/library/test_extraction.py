@@ -109,7 +109,8 @@ import os
 import torch  # the engine
 
 # Above a constant.
-SCALE = 0x10; LIMIT = 1_000  # both
+SCALE = 0x10
+LIMIT = 1_000  # both
 
 # %%
 def product(a, b):
@@ -137,9 +138,8 @@ r"""Products of größe $\\alpha$."""
 
 from __future__ import annotations
 
-# fast
-import torch  # the engine
-from torch import Tensor  # the array
+import torch
+from torch import Tensor
 
 # Above a constant.
 SCALE = 0x10
@@ -441,6 +441,7 @@ REFUSED = {
         5,
         "annotation for function argument `n`",
     ),
+    "semicolon": (EXPORT + "import os; A = 1\n", 2, "two statements on a line"),
     "import star": ("# %%\n\nfrom math import *\n", 3, "import *"),
     "relative": ("# %%\nfrom .linalg import double\n", 2, "relative import"),
     "print": (

@@ -287,7 +287,10 @@ GROWN = '''# %% [markdown] module="nn.module" starred=true
 """
 # Module, finished
 
-This finishes what {doc}`/1_one/1_first` began.
+What else?
+
+This finishes what {doc}`/1_one/1_first` began. You may go
+on without it.
 """
 
 # %% What it is tags=["export"]
@@ -374,7 +377,7 @@ def test_a_class_that_grew_is_one_entry_that_leads_to_each_cell(built: Path):
         a for a in entry.select(":scope > dd > .gu-built a") if "#" in a["href"]
     ]
     assert [a.get_text() for a in places] == [
-        "1.2 Module, finished, line 10", "line 18", "line 28",
+        "1.2 Module, finished, line 13", "line 21", "line 31",
     ]  # fmt: skip
     for place in places:
         cell = soup.find(id=place["href"].partition("#")[2])
@@ -390,12 +393,14 @@ def test_a_starred_chapter_says_so_wherever_it_is_listed(built: Path):
     assert soup.h1.get_text() == "1.2 ★ starred: Module, finished#"
     assert soup.h1.select_one(".visually-hidden").get_text() == " starred:"
     banner = soup.select_one(".gu-starred")
-    assert banner.get_text().strip() == (
-        "★ Finishes what 1.1 Products began; you may go on without it."
+    assert " ".join(banner.get_text().split()) == (
+        "This finishes what 1.1 Products began. You may go on without it."
     )
+    assert banner.find_previous_sibling().name == "h1"
+    assert soup.get_text().count("began. You may") == 1
     assert banner.a["href"] == "1_first.html"
     described = soup.select_one('meta[name="description"]')["content"]
-    assert described.startswith("This finishes what")
+    assert described == "What else?"
     listed = page(built, "1_one/index")
     for where in ("article li a", "nav.bd-links li li a"):
         names = [a.get_text() for a in listed.select(where)]

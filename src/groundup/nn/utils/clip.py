@@ -1,4 +1,4 @@
-# Extracted from book/3_training/4_learner.py; edit it there.
+# Extracted from book/3_training/11_learner.py; edit it there.
 """Gradients within bounds."""
 
 import math
@@ -15,7 +15,11 @@ def _grads(parameters: Iterable[Tensor]) -> list[Tensor]:
 
 
 def _norm(x: Tensor, order: float) -> Tensor:
-    """(sum |x|^order)^(1/order), or the largest |x|: (...) -> ()."""
+    """(sum |x|^order)^(1/order), or the largest |x|: (...) -> ().
+
+    In float32 at least: a square of 300 is too large for a float16.
+    """
+    x = x.float() if x.element_size() < 4 else x
     if order == math.inf:
         return x.abs().max()
     return (x.abs() ** order).sum() ** (1 / order)

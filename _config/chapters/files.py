@@ -1,7 +1,9 @@
 """Where the book's files are, in which order, and the error that names one."""
 
+import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -90,3 +92,20 @@ def write(path: Path, data: bytes) -> None:
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
+
+
+def recall(path: Path) -> dict:
+    """What ``keep`` kept; empty if there is nothing, or it is damaged."""
+    try:
+        known = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        known = {}
+    return known if isinstance(known, dict) else {}
+
+
+def keep(path: Path, known: dict) -> None:
+    """Write down what saves time; a disk that refuses costs time, not more."""
+    try:
+        write(path, json.dumps(known, indent=1).encode())
+    except OSError as error:
+        print(f"{shown(path)}: {error}", file=sys.stderr)

@@ -52,10 +52,7 @@ class Site:
                 if f"api/{old}" not in pages:
                     (book.folder / "api" / old).unlink()
             write_pages(book.folder, pages)
-        if (
-            book.due("ledger page", book.cells["code"], book.measured)
-            or touched
-        ):
+        if book.due("ledger page", book.code, book.measured) or touched:
             measured = ratios.read(book.bench)
             keys = ratios.keys(book.src, book.tests / "benchmarks")
             text = ledger_page.written(book.ledger, measured, keys)

@@ -1,6 +1,5 @@
 """Chapters as notebooks."""
 
-
 import matplotlib
 import nbformat
 import pytest

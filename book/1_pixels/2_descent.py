@@ -136,7 +136,7 @@ so that the rest of the chapter can forget about it.
 """
 
 
-# %% A borrowed derivative loans="torch.Tensor.requires_grad_ torch.Tensor.backward torch.Tensor.grad" repaid="2_backward/5_autograd"
+# %% A borrowed derivative loans="torch.Tensor.requires_grad_ torch.Tensor.backward torch.Tensor.grad" repaid="2_backward/9_engine"
 def gradient(loss: Callable, params: Tensor) -> Tensor:
     marked = params.clone().requires_grad_()
     loss(marked).backward()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from groundup.autograd.axes import unbroadcast
+from groundup.autograd.broadcasting import unbroadcast
 from groundup.testing import assert_close
 
 PAIRS = [

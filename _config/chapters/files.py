@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,7 @@ def refuse(errors: list[ChapterError]) -> None:
 
 def chapter_paths(book: Path = BOOK) -> list[Path]:
     """Every chapter of the book, in reading order: ``N_part/N_chapter.py``."""
-    found: dict[tuple[int, ...], Path] = {}
+    found = []
     for path in scripts(book):
         pieces = path.relative_to(book).with_suffix("").parts
         numbers = [NUMBERED.fullmatch(piece) for piece in pieces]
@@ -50,15 +51,13 @@ def chapter_paths(book: Path = BOOK) -> list[Path]:
             raise ChapterError(path, 1, message)
         if not path.is_file():
             raise ChapterError(path, 1, "not a file, so it is no chapter")
-        order = tuple(int(match[1]) for match in numbers)
-        same = [p for p in found if p[0] == order[0]][:1]
-        other = found.get(order) or (found[same[0]] if same else path)
-        if order in found or other.parent != path.parent:
-            number = ".".join(map(str, order if order in found else order[:1]))
-            message = f"number {number} is taken by {shown(other)}: change one"
+        found.append((*(int(match[1]) for match in numbers), path))
+    for (*one, taken), (*other, path) in pairwise(sorted(found)):
+        if one == other or (one[0] == other[0] and taken.parent != path.parent):
+            number = ".".join(map(str, other if one == other else other[:1]))
+            message = f"number {number} is taken by {shown(taken)}: change one"
             raise ChapterError(path, 1, message)
-        found[order] = path
-    return [found[order] for order in sorted(found)]
+    return [path for *_, path in sorted(found)]
 
 
 def scripts(folder: Path) -> Iterator[Path]:

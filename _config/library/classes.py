@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from _config.chapters.names import Function, Resolver, Use, local_nodes, stored
+from _config.chapters.names import Function, Resolver, Use, names_in
 from _config.chapters.parse import Cell
 
 # Bases that make of a class what its subclasses are not, or cannot have.
@@ -18,6 +18,7 @@ MAKERS = {"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag", "NamedTuple",
           "Protocol", "TypedDict"}  # fmt: skip
 # What a class may hold once only, since its making depends on it.
 MAKING = ("__slots__", "__init_subclass__")
+FILLING = ("pass", "...")  # which a class that has grown needs no longer
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,7 @@ def kept(node: ast.stmt) -> bool:
 
 def members(node: ast.ClassDef) -> list[tuple[ast.stmt, list[str]]]:
     """The statements of a class's body, each with the names that it binds."""
-    return [
-        (each, [name for n in local_nodes([each]) for name in stored(n)])
-        for each in node.body
-    ]
+    return [(each, names_in([each])) for each in node.body]
 
 
 def joined(parts: Sequence[Part]) -> ast.stmt:
@@ -76,18 +74,10 @@ def merged(parts: Sequence[Part]) -> list[tuple[ast.stmt, Part]]:
                     if i >= at and i not in old
                 ),
             ]
-    filled = [one for one in found if not is_empty(one[0])] or found
+    filled = [
+        one for one in found if ast.unparse(one[0]) not in FILLING
+    ] or found
     return [(statement, part) for statement, _, part in filled]
-
-
-def is_empty(node: ast.stmt) -> bool:
-    """``pass`` or ``...``, which a class that has grown needs no longer."""
-    match node:
-        case ast.Pass():
-            return True
-        case ast.Expr(ast.Constant(value)):
-            return value is ...
-    return False
 
 
 def mistakes(before: Sequence[Part], part: Part) -> Iterator[tuple[str, int]]:

@@ -7,12 +7,13 @@ CSS variable that the theme sets for it, light and dark.
 import re
 from html import escape
 
-from _config.runs.notebook import colours
+from _config.runs.store import KERNEL
 
-VARIABLES = {
-    colour: f"--gu-{name.removeprefix('c')}"
-    for colour, name in colours().items()
-} | {
+STYLE = (KERNEL / "matplotlibrc").read_text()
+INK = re.search(r"^text.color: *(\w{6})$", STYLE, re.MULTILINE)[1]
+CYCLE = [f"#{colour}" for colour in re.findall(r"'(\w{6})'", STYLE)]
+VARIABLES = {colour: f"--gu-{i}" for i, colour in enumerate(CYCLE)} | {
+    f"#{INK}": "--gu-ink",
     # what "k", "0.5" and "w" draw
     "#000000": "--gu-ink",
     "#808080": "--gu-ink-faint",

@@ -2,10 +2,13 @@
 r"""
 # The engine, finished
 
-Chapter {doc}`/2_backward/5_autograd` built an engine that trains a network. What
-is missing to stand in for torch's: all operations, gradients that are asked for
-as values, functions of your own, and every refusal that keeps a user from a
-wrong number. **What does a small engine need to be trusted?**
+This chapter finishes what `Variable` of {doc}`/2_backward/5_autograd` began: the
+engine with torch's operations, methods and refusals. You may go on without it.
+
+That engine trains a network. To stand in for torch's it lacks most operations,
+gradients that are asked for as values, functions of your own, and every refusal
+that keeps a user from a wrong number. **What does a small engine need to be
+trusted?**
 
 | name | what it is |
 | --- | --- |
@@ -61,9 +64,9 @@ def error_of(call: Callable[[], object]) -> str:
 r"""
 ## Functions of one operand
 
-Where the slope is easier to say with the
-result $y$ than with $x$, the rule keeps the result: $(e^x)' = y$,
-$\tanh' = 1 - y^2$, $\sigma' = y(1 - y)$.
+The slopes of the negative, the exponential and the logarithm are those of
+school. Where a slope is easier to say with the result $y$ than with $x$, the
+rule keeps the result: $(e^x)' = y$.
 """
 
 
@@ -93,6 +96,13 @@ def log_rule(x: Tensor) -> Step:
     return x.log(), Rule(truediv, x)
 
 
+# %% [markdown]
+r"""
+So with $\tanh' = 1 - y^2$ and $\sigma' = y(1 - y)$.
+"""
+
+
+# %% Two that saturate tags=["export"] module="autograd.functions"
 def tanh_rule(x: Tensor) -> Step:
     """The hyperbolic tangent."""
     y = x.tanh()
@@ -413,6 +423,10 @@ def _tensors(saved: object) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
+# %%
+list(_tensors((torch.ones(2), [torch.zeros(1), 3])))
+
+
 # %% A recorded step tags=["export"] module="autograd.graph"
 class Node:
     """A recorded step: where its gradients go, and how they are computed."""
@@ -429,15 +443,28 @@ class Node:
         self.targets, self.rule = targets, rule
         self.saved = [(tensor, tensor._version) for tensor in _tensors(saved)]
 
+
+# %% [markdown]
+r"""
+Handing on has its conditions: nothing was freed, nothing was changed, and only
+who is asked for gets something.
+"""
+
+
+# %% Handing on tags=["export"] module="autograd.graph"
+class Node(Node):
     def backward(
-        self, grad: Tensor, leads: Callable[[Target], bool]
+        self, grad: Tensor, leading: Set[Target] | None
     ) -> Iterator[tuple[Target, Tensor]]:
         """Each target that leads to what is asked for, with its gradient."""
         if self.rule is None:
             raise RuntimeError(_FREED)
         if any(tensor._version != version for tensor, version in self.saved):
             raise RuntimeError(_CHANGED)
-        asked = [each is not None and leads(each) for each in self.targets]
+        asked = [
+            each is not None and (leading is None or each in leading)
+            for each in self.targets
+        ]
         pieces = zip(self.targets, asked, self.rule(grad, asked), strict=True)
         for target, is_asked, piece in pieces:
             if is_asked and piece is not None:
@@ -462,7 +489,7 @@ the leaf `x`:
 x = torch.tensor([0.0, 1.0])
 y, by_x, _ = mul_rule(x, torch.tensor(3.0))
 product = Node(y, [x], lambda grad, asked: [by_x(grad)], by_x.saved)
-list(product.backward(torch.ones(2), lambda target: True))
+list(product.backward(torch.ones(2), leading={x}))
 
 # %% [markdown]
 r"""
@@ -495,6 +522,12 @@ def nodes_that_lead(root: Target, wanted: Set[Target]) -> set[Target]:
     return leading
 
 
+# %% [markdown]
+r"""
+With nothing named, all is wanted.
+"""
+
+
 # %% The way back tags=["export"] module="autograd.graph"
 def propagate(
     root: Target,
@@ -505,10 +538,6 @@ def propagate(
     """The gradients of all leaves, or of the leaves and nodes in keep."""
     leading = nodes_that_lead(root, keep) if keep else None
     waiting: dict[Target, Tensor] = {}
-
-    def leads(target: Target) -> bool:
-        return leading is None or target in leading
-
     newest: list[tuple[int, Node]] = []
 
     def arrive(target: Target, grad: Tensor) -> None:
@@ -523,7 +552,7 @@ def propagate(
     while newest:
         _, node = heappop(newest)
         grad = waiting[node] if node in keep else waiting.pop(node)
-        for target, piece in node.backward(grad, leads):
+        for target, piece in node.backward(grad, leading):
             arrive(target, piece)
         if not retain_graph:
             node.free()
@@ -595,6 +624,18 @@ class no_grad(ContextDecorator):  # noqa: N801, torch's name
         return super().__call__(function)
 
 
+# %%
+with no_grad():
+    inside = is_grad_enabled()
+inside, is_grad_enabled()
+
+# %% [markdown]
+r"""
+A generator is run in parts, and each part by itself under the switch. What the
+caller sends or throws goes through.
+"""
+
+
 # %% A generator in parts tags=["export"] module="autograd.grad_mode"
 def _switched_generator(function: Callable) -> Callable:
     @wraps(function)
@@ -617,12 +658,6 @@ def _switched_generator(function: Callable) -> Callable:
                 go_on, given = steps.throw, (error,)
 
     return generator
-
-
-# %%
-with no_grad():
-    inside = is_grad_enabled()
-inside, is_grad_enabled()
 
 
 # %%
@@ -689,8 +724,6 @@ variable, its operands have decided that.
 class Variable:
     """A tensor that remembers how it was computed."""
 
-    __array_ufunc__ = None  # NumPy's numbers on the left leave it to us
-
     def __init__(self, data: object, requires_grad: bool = False):
         self.data = torch.as_tensor(data)
         self.grad: Tensor | None = None
@@ -732,6 +765,8 @@ variable with the same data and no past.
 
 # %% What a variable shows tags=["export"] earns="torch.Tensor.detach"
 class Variable(Variable):
+    __array_ufunc__ = None  # NumPy's numbers on the left leave it to us
+
     def __repr__(self) -> str:
         origin = self.grad_fn and ", computed"
         leaf = ", requires_grad=True" if self.wants_grad else ""
@@ -781,7 +816,12 @@ def needs_grad(x: object) -> bool:
     return isinstance(x, Variable) and x.requires_grad
 
 
-# %% Taking a step tags=["export"]
+# %%
+x = Variable([1.0, 2.0], requires_grad=True)
+data_of(x), data_of(3), needs_grad(x), needs_grad(3)
+
+
+# %% Recording a step tags=["export"]
 def record(
     value: Tensor,
     operands: list[Variable | None],
@@ -797,6 +837,13 @@ def record(
     return output
 
 
+# %% [markdown]
+r"""
+And `apply` asks the step for its value and its rules.
+"""
+
+
+# %% Taking a step tags=["export"]
 def apply(
     step: Callable[..., Step], *operands: object, **options: object
 ) -> Variable:
@@ -1331,6 +1378,30 @@ class Function(Function):
 
 # %% [markdown]
 r"""
+As an example, a function whose gradient is a lie, and useful: rounding has
+slope 0 almost everywhere, so nothing could learn through it. The
+*straight-through* estimator pretends that it was the identity
+{cite:p}`bengio2013`.
+"""
+
+
+# %%
+class Round(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.round()
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output
+
+
+x = Variable([0.4, 1.7], requires_grad=True)
+(Round.apply(x) * 3).sum().backward()
+x.grad
+
+# %% [markdown]
+r"""
 A function may return several values, and its `backward` takes a gradient for
 each, zeros for one that nobody used. The engine knows steps of one value. So
 the values are laid end to end into one, which is recorded, and each is a piece
@@ -1387,30 +1458,6 @@ x = Variable([0.5, 2.0], requires_grad=True)
 sine, cosine = SinCos.apply(x)
 (sine * 2 + cosine).sum().backward()
 assert_close(x.grad, 2 * x.data.cos() - x.data.sin())
-x.grad
-
-# %% [markdown]
-r"""
-As an example, a function whose gradient is a lie, and useful: rounding has
-slope 0 almost everywhere, so nothing could learn through it. The
-*straight-through* estimator pretends that it was the identity
-{cite:p}`bengio2013`.
-"""
-
-
-# %%
-class Round(Function):
-    @staticmethod
-    def forward(ctx, x):
-        return x.round()
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        return grad_output
-
-
-x = Variable([0.4, 1.7], requires_grad=True)
-(Round.apply(x) * 3).sum().backward()
 x.grad
 
 # %% [markdown]

@@ -47,14 +47,17 @@ class Node:
         self.saved = [(tensor, tensor._version) for tensor in _tensors(saved)]
 
     def backward(
-        self, grad: Tensor, leads: Callable[[Target], bool]
+        self, grad: Tensor, leading: Set[Target] | None
     ) -> Iterator[tuple[Target, Tensor]]:
         """Each target that leads to what is asked for, with its gradient."""
         if self.rule is None:
             raise RuntimeError(_FREED)
         if any(tensor._version != version for tensor, version in self.saved):
             raise RuntimeError(_CHANGED)
-        asked = [each is not None and leads(each) for each in self.targets]
+        asked = [
+            each is not None and (leading is None or each in leading)
+            for each in self.targets
+        ]
         pieces = zip(self.targets, asked, self.rule(grad, asked), strict=True)
         for target, is_asked, piece in pieces:
             if is_asked and piece is not None:
@@ -91,10 +94,6 @@ def propagate(
     """The gradients of all leaves, or of the leaves and nodes in keep."""
     leading = nodes_that_lead(root, keep) if keep else None
     waiting: dict[Target, Tensor] = {}
-
-    def leads(target: Target) -> bool:
-        return leading is None or target in leading
-
     newest: list[tuple[int, Node]] = []
 
     def arrive(target: Target, grad: Tensor) -> None:
@@ -109,7 +108,7 @@ def propagate(
     while newest:
         _, node = heappop(newest)
         grad = waiting[node] if node in keep else waiting.pop(node)
-        for target, piece in node.backward(grad, leads):
+        for target, piece in node.backward(grad, leading):
             arrive(target, piece)
         if not retain_graph:
             node.free()

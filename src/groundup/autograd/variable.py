@@ -74,8 +74,6 @@ def _compare(comparison: Callable) -> Callable:
 class Variable:
     """A tensor that remembers how it was computed."""
 
-    __array_ufunc__ = None  # NumPy's numbers on the left leave it to us
-
     def __init__(self, data: object, requires_grad: bool = False):
         self.data = torch.as_tensor(data)
         self.grad: Tensor | None = None
@@ -102,6 +100,8 @@ class Variable:
             raise RuntimeError(f"a gradient of {dtype} has no meaning")
         self.wants_grad = requires_grad
         return self
+
+    __array_ufunc__ = None  # NumPy's numbers on the left leave it to us
 
     def __repr__(self) -> str:
         origin = self.grad_fn and ", computed"

@@ -1,9 +1,12 @@
 """Where the book's files are, in which order, and the error that names one."""
 
+import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +42,7 @@ def refuse(errors: list[ChapterError]) -> None:
 
 def chapter_paths(book: Path = BOOK) -> list[Path]:
     """Every chapter of the book, in reading order: ``N_part/N_chapter.py``."""
-    found: dict[tuple[int, ...], Path] = {}
+    found = []
     for path in scripts(book):
         pieces = path.relative_to(book).with_suffix("").parts
         numbers = [NUMBERED.fullmatch(piece) for piece in pieces]
@@ -48,15 +51,13 @@ def chapter_paths(book: Path = BOOK) -> list[Path]:
             raise ChapterError(path, 1, message)
         if not path.is_file():
             raise ChapterError(path, 1, "not a file, so it is no chapter")
-        order = tuple(int(match[1]) for match in numbers)
-        same = [p for p in found if p[0] == order[0]][:1]
-        other = found.get(order) or (found[same[0]] if same else path)
-        if order in found or other.parent != path.parent:
-            number = ".".join(map(str, order if order in found else order[:1]))
-            message = f"number {number} is taken by {shown(other)}: change one"
+        found.append((*(int(match[1]) for match in numbers), path))
+    for (*one, taken), (*other, path) in pairwise(sorted(found)):
+        if one == other or (one[0] == other[0] and taken.parent != path.parent):
+            number = ".".join(map(str, other if one == other else other[:1]))
+            message = f"number {number} is taken by {shown(taken)}: change one"
             raise ChapterError(path, 1, message)
-        found[order] = path
-    return [found[order] for order in sorted(found)]
+    return [path for *_, path in sorted(found)]
 
 
 def scripts(folder: Path) -> Iterator[Path]:
@@ -90,3 +91,20 @@ def write(path: Path, data: bytes) -> None:
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
+
+
+def recall(path: Path) -> dict:
+    """What ``keep`` kept; empty if there is nothing, or it is damaged."""
+    try:
+        known = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        known = {}
+    return known if isinstance(known, dict) else {}
+
+
+def keep(path: Path, known: dict) -> None:
+    """Write down what saves time; a disk that refuses costs time, not more."""
+    try:
+        write(path, json.dumps(known, indent=1).encode())
+    except OSError as error:
+        print(f"{shown(path)}: {error}", file=sys.stderr)

@@ -18,6 +18,7 @@ MAKERS = {"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag", "NamedTuple",
           "Protocol", "TypedDict"}  # fmt: skip
 # What a class may hold once only, since its making depends on it.
 MAKING = ("__slots__", "__init_subclass__")
+FILLING = ("pass", "...")  # which a class that has grown needs no longer
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,10 @@ def merged(parts: Sequence[Part]) -> list[tuple[ast.stmt, Part]]:
                     if i >= at and i not in old
                 ),
             ]
-    filled = [one for one in found if not is_empty(one[0])] or found
+    filled = [
+        one for one in found if ast.unparse(one[0]) not in FILLING
+    ] or found
     return [(statement, part) for statement, _, part in filled]
-
-
-def is_empty(node: ast.stmt) -> bool:
-    """``pass`` or ``...``, which a class that has grown needs no longer."""
-    match node:
-        case ast.Pass():
-            return True
-        case ast.Expr(ast.Constant(value)):
-            return value is ...
-    return False
 
 
 def mistakes(before: Sequence[Part], part: Part) -> Iterator[tuple[str, int]]:

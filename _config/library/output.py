@@ -6,7 +6,6 @@ replaced.
 """
 
 import hashlib
-import json
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from _config.chapters.files import (
     PACKAGE,
     ChapterError,
     fingerprint,
+    keep,
+    recall,
     refuse,
     shown,
     write,
@@ -37,7 +38,6 @@ class Output:
         self.folder = src.resolve().parent / "_build"
         self.notes = self.folder / f"{src.name}.json"
         self.known: dict = {}
-        self.written: dict[str, str] = {}
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -47,16 +47,10 @@ class Output:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         try:
-            self.recall()
+            self.known = recall(self.notes)
             yield
         finally:
             lock.release()
-
-    def recall(self) -> None:
-        """Read the notes; damaged ones are none."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            known = json.loads(self.notes.read_text("utf-8"))
-            self.known, self.written = known, dict(known["written"])
 
     def files(self) -> list[Path]:
         """The package's files, as they are."""
@@ -111,10 +105,11 @@ class Output:
 
     def keep_edited(self, changed: Changes) -> None:
         """Copy aside what was not written here, and say where it is."""
+        written = self.known.get("written", {})
         for path in changed:
             name = path.relative_to(self.root).as_posix()
             text = path.read_bytes() if path.exists() else b""
-            known = not text or sha256_of(text) == self.written.get(name)
+            known = not text or sha256_of(text) == written.get(name)
             if not known and not is_committed(path):
                 kept = self.folder / "edited" / name
                 write(kept, text)
@@ -126,20 +121,12 @@ class Output:
                 )
 
     def remember(self, stamp: str) -> None:
-        """Note what was written; a disk that refuses costs time, not more."""
-        notes = {
-            "stamp": stamp,
-            "written": {
-                path.relative_to(self.root).as_posix(): sha256_of(
-                    path.read_bytes()
-                )
-                for path in self.files()
-            },
+        """Note what was written."""
+        written = {
+            path.relative_to(self.root).as_posix(): sha256_of(path.read_bytes())
+            for path in self.files()
         }
-        try:
-            write(self.notes, json.dumps(notes).encode())
-        except OSError as error:
-            print(f"{shown(self.notes)}: {error}", file=sys.stderr)
+        keep(self.notes, {"stamp": stamp, "written": written})
 
 
 def is_committed(path: Path) -> bool:

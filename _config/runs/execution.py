@@ -30,18 +30,15 @@ def chosen(names: Iterable[str], book: Path = BOOK) -> list[Path]:
     paths = chapter_paths(book)
     if not names:
         return paths
-    files = {path.resolve(): path for path in paths}
+    known = {p.relative_to(book).with_suffix("").as_posix(): p for p in paths}
     found = []
     for name in names:
-        places = (book / f"{name.removesuffix('.py')}.py", Path(name))
-        matches = [files[p.resolve()] for p in places if p.resolve() in files]
+        ends = f"/{name.removesuffix('.py')}"
+        matches = [known[each] for each in known if ends.endswith(f"/{each}")]
         if not matches:
-            known = [p.relative_to(book).with_suffix("") for p in paths]
-            raise LookupError(
-                f"no chapter {name!r} in {shown(book)}, "
-                f"which has {', '.join(map(str, known))}"
-            )
-        found.append(matches[0])
+            message = f"no chapter {name!r} in {shown(book)}, which has "
+            raise LookupError(message + ", ".join(known))
+        found += matches
     return found
 
 

@@ -8,7 +8,7 @@ import nbformat
 from _config.chapters.files import SRC, ChapterError
 from _config.chapters.parse import Cell, Chapter
 from _config.runs.records import Record, quote, record_table, status
-from _config.runs.store import KERNEL, Entry, executed
+from _config.runs.store import Entry, executed
 
 METADATA = {
     "kernelspec": {
@@ -78,12 +78,3 @@ def interpolate(
             raise ChapterError(chapter.path, at, message) from None
 
     return ROLE.sub(result, cell.prose)
-
-
-def colours() -> dict[str, str]:
-    """The figures' colours: hex -> ``ink``, ``c0`` to ``c5``."""
-    style = (KERNEL / "matplotlibrc").read_text()
-    ink = re.search(r"^text.color: *(\w{6})$", style, re.MULTILINE)[1]
-    cycle = re.findall(r"'(\w{6})'", style)
-    names = {f"#{colour}": f"c{i}" for i, colour in enumerate(cycle)}
-    return {f"#{ink}": "ink"} | names

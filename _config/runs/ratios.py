@@ -10,7 +10,7 @@ from datetime import date
 from itertools import chain
 from pathlib import Path
 
-from _config.chapters.files import ROOT, SRC, shown, write
+from _config.chapters.files import ROOT, SRC, recall, shown, write
 from _config.runs import benchmarks
 from _config.runs.digests import digest
 from _config.runs.machine import versions
@@ -84,11 +84,8 @@ def in_a_process(path: Path, seconds: float, src: Path) -> dict:
 
 def read(store: Path = RATIOS) -> dict:
     """What was measured last; empty if nothing was, or the file is damaged."""
-    try:
-        measured = json.loads(store.read_text())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return measured if isinstance(measured, dict) and "keys" in measured else {}
+    measured = recall(store)
+    return measured if "keys" in measured else {}
 
 
 def results(measured: dict) -> list[dict]:

@@ -37,7 +37,7 @@ class Entry:
 
     key: str
     outputs: list[list[dict]]  # of each executed cell, in nbformat's form
-    receipt: dict  # seconds, seconds of each cell, versions, platform, date
+    receipt: dict  # seconds and versions
     quotes: dict[str, str] = field(default_factory=dict)  # see ``text_digest``
 
 

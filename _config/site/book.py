@@ -18,8 +18,8 @@ from _config.chapters.files import (
     ROOT,
     chapter_paths,
     fingerprint,
-    shown,
-    write,
+    keep,
+    recall,
 )
 from _config.chapters.parse import Chapter, read_book
 from _config.ledger.rule import Ledger, read_ledger
@@ -39,10 +39,7 @@ class Book:
         self.tests, self.build = root / "tests", root / "_build"
         self.store, self.kept = self.build / "store", self.build / "book.json"
         self.bench = self.build / "bench.json"
-        try:
-            self.known = json.loads(self.kept.read_text("utf-8"))
-        except (OSError, ValueError):  # none, or damaged
-            self.known = {}
+        self.known = recall(self.kept)
 
     @cached_property
     def paths(self) -> dict[str, Path]:
@@ -92,24 +89,19 @@ class Book:
         return fingerprint(self.paths.values()) + workshop()
 
     @cached_property
-    def cells(self) -> dict[str, str]:
-        """``code`` changes with the chapters' code and markers, not with their
-        prose; ``exported`` with what of it goes into the library."""
-        known = self.known.get("cells", {})
+    def code(self) -> str:
+        """Changes with the chapters' code and markers, not with their prose."""
+        known = self.known.get("code", {})
         if known.get("texts") != self.texts:
-            code, exported = [], []
-            for name, chapter in self.chapters.items():
-                for cell in chapter.cells:
-                    source = cell.source * (cell.kind == "code")
-                    code.append([name, cell.metadata, source])
-                    if "export" in cell.tags:
-                        exported.append(code[-1])
-            known = self.known["cells"] = {
-                "texts": self.texts,
-                "code": digest(json.dumps(code)) + workshop(),
-                "exported": digest(json.dumps(exported)),
-            }
-        return known
+            cells = [
+                [name, cell.metadata, cell.source * (cell.kind == "code")]
+                for name, chapter in self.chapters.items()
+                for cell in chapter.cells
+            ]
+            code = digest(json.dumps(cells)) + workshop()
+            known = {"texts": self.texts, "code": code}
+            self.known["code"] = known
+        return known["code"]
 
     @cached_property
     def proofs(self) -> str:
@@ -146,7 +138,7 @@ class Book:
         path = self.paths[name]
         kept = sorted(path.parent.glob(f"{path.stem}.*.json"))
         own = fingerprint([path, *kept, self.outputs(key)])
-        return digest(own + self.around + self.cells["exported"])
+        return digest(own + self.around + self.code)
 
     def outputs(self, key: str) -> Path:
         return self.store / f"{key}.json"
@@ -169,11 +161,8 @@ class Book:
         }
 
     def save(self) -> None:
-        """Keep what was found out; a disk that refuses costs time, not more."""
-        try:
-            write(self.kept, json.dumps(self.known, indent=1).encode())
-        except OSError as error:
-            print(f"{shown(self.kept)}: {error}", file=sys.stderr)
+        """Keep what was found out."""
+        keep(self.kept, self.known)
 
 
 @cache

@@ -7,12 +7,13 @@ CSS variable that the theme sets for it, light and dark.
 import re
 from html import escape
 
-from _config.runs.notebook import colours
+from _config.runs.store import KERNEL
 
-VARIABLES = {
-    colour: f"--gu-{name.removeprefix('c')}"
-    for colour, name in colours().items()
-} | {
+STYLE = (KERNEL / "matplotlibrc").read_text()
+INK = re.search(r"^text.color: *(\w{6})$", STYLE, re.MULTILINE)[1]
+CYCLE = [f"#{colour}" for colour in re.findall(r"'(\w{6})'", STYLE)]
+VARIABLES = {colour: f"--gu-{i}" for i, colour in enumerate(CYCLE)} | {
+    f"#{INK}": "--gu-ink",
     # what "k", "0.5" and "w" draw
     "#000000": "--gu-ink",
     "#808080": "--gu-ink-faint",
@@ -29,10 +30,6 @@ EMPTY = (
 )
 NUMBER = re.compile(r'transform="[^"]*"|>[^<]*|\d+\.\d{3,}')
 FONT = re.compile(r"font: (?P<size>[\d.]+px) [^;\"]+| font-family: [^;\"]+;?")
-MARKS = re.compile(
-    r'<use [^>]* (?P<style>style="[^"]*")/>\s*'
-    r"(?:<use [^>]* (?P=style)/>\s*)+"
-)
 # An image that says nothing to those who cannot see it.
 SILENT = re.compile(r"<img\b(?![^>]*\salt=[\"']?[^\"'\s>])(\s+alt=(\"\"|''))?")
 
@@ -64,7 +61,6 @@ def svg(text: str, alt: str, prefix: str) -> str:
     text = EMPTY.sub("", PROLOGUE.sub("", text)).strip()
     text = NUMBER.sub(rounded, text)
     text = FONT.sub(sized, text)
-    text = MARKS.sub(grouped, text)
     text = re.sub("#[0-9a-f]{6}", lambda match: themed(match[0]), text)
     used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
     text = re.sub(
@@ -86,12 +82,6 @@ def themed(colour: str) -> str:
 def sized(match: re.Match[str]) -> str:
     """A font's size; its family is the theme's."""
     return f"font-size: {match['size']}" if match["size"] else ""
-
-
-def grouped(match: re.Match[str]) -> str:
-    """A row of marks that look alike: their style is written once."""
-    style = match["style"]
-    return f"<g {style}>{match[0].replace(f' {style}', '')}</g>\n"
 
 
 def rounded(match: re.Match[str]) -> str:

@@ -48,14 +48,11 @@ class Site:
             chapters = [*book.chapters.values()]
             used = {name: book.facts(name)["used"] for name in book.paths}
             pages = api.pages(chapters, book.library, used)
-            for old in {path.name for path in here[:-1]}:
-                if f"api/{old}" not in pages:
-                    (book.folder / "api" / old).unlink()
+            for path in here[:-1]:
+                if f"api/{path.name}" not in pages:
+                    path.unlink(missing_ok=True)
             write_pages(book.folder, pages)
-        if (
-            book.due("ledger page", book.cells["code"], book.measured)
-            or touched
-        ):
+        if book.due("ledger page", book.code, book.measured) or touched:
             measured = ratios.read(book.bench)
             keys = ratios.keys(book.src, book.tests / "benchmarks")
             text = ledger_page.written(book.ledger, measured, keys)

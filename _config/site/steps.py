@@ -45,18 +45,18 @@ def build_book(only: str = "", root: Path = ROOT) -> int:
 def renew(book: Book) -> list[Path]:
     """Extract the library, where code has changed; the files that changed."""
     try:
-        if not book.due("library", book.cells["code"], book.sources):
+        if not book.due("library", book.code, book.sources):
             return []
     except ChapterError:
         pass  # extraction tells all that is wrong
     changed = extract(book.folder, book.src)
-    book.due("library", book.cells["code"], book.sources)
+    book.due("library", book.code, book.sources)
     return changed
 
 
 def judge(book: Book) -> Sequence[ChapterError]:
     """What the ledger refuses, where code or proofs have changed."""
-    due = book.due("ledger", book.cells["code"], book.proofs)
+    due = book.due("ledger", book.code, book.proofs)
     return book.ledger.errors if due else []
 
 

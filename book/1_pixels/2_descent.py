@@ -90,7 +90,7 @@ plt.show()
 r"""
 You see the bottom at once. A computer does not: this picture cost 61
 evaluations of the loss, and with two parameters it would cost $61^2$. With the
-785 of the next chapter nobody could draw it. What a computer can do is to stand
+hundreds of the next chapter nobody could draw it. What a computer can do is to stand
 at one guess and ask: **which way is down?**
 
 ## A slope, three times
@@ -566,7 +566,7 @@ That is the reason. **The steepest direction sets the rate, and the
 flattest sets the time.** The ten steps of the recipe walked down the steep wall
 of a valley and stood at the edge of its long flat floor.
 
-Three numbers cause it: $t^2$ reaches 361, $t$ reaches 19, and 1 is 1. The best
+Three numbers cause it: $t^2$ reaches $19^2$, $t$ reaches 19, and 1 is 1. The best
 parabola does not depend on the unit of time. Descent does.
 
 ## Scale the inputs

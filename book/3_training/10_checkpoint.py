@@ -492,7 +492,7 @@ class Checkpoint(Checkpoint):
 r"""
 The proof. A network with dropout-like noise in its training, so that random
 numbers are drawn between the batches, with momentum, two epochs. One run goes
-through. Another is killed by an error after 200 of 314 batches, and a third
+through. Another is killed by an error after 200 batches, and a third
 learner, made anew as by another process, goes on in its folder.
 """
 

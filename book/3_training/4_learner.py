@@ -225,7 +225,7 @@ r"""
 What a learner is given: a model, batches, and a function of parameters and
 learning rate that makes the optimizer, which is what a class like `SGD` is. A
 `splitter` cuts the model into parts, each a {term}`parameter group` with a rate
-of its own. Metrics are those of {doc}`/1_pixels/4_metrics`, right over batches
+of its own. Metrics are those of {doc}`/1_pixels/5_metrics`, right over batches
 of unequal size.
 """
 

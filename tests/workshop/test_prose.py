@@ -28,8 +28,6 @@ NAMED = {
 }
 # Not brought to it yet; the list goes when it is empty.
 OPEN = {
-    "1_pixels/2_descent",
-    "1_pixels/3_network",
     "2_backward/1_matmul",
     "2_backward/2_init",
     "2_backward/3_backward",

@@ -1,4 +1,4 @@
-# Extracted from book/1_pixels/4_metrics.py; edit it there.
+# Extracted from book/1_pixels/5_metrics.py; edit it there.
 """Numbers over an epoch, right also when its batches are of unequal size."""
 
 import inspect

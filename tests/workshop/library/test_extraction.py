@@ -984,7 +984,7 @@ def test_a_current_library_that_cannot_be_written_passes(
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr("_config.library.output.FileLock.acquire", full)
-    monkeypatch.setattr("_config.library.output.write", full)
+    monkeypatch.setattr("_config.chapters.files.write", full)
     assert extract(path, src) == []
     monkeypatch.setattr("_config.library.output.Output.keep_edited", full)
     book(GOOD.replace("2 *", "3 *"))

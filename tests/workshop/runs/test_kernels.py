@@ -93,7 +93,7 @@ def test_a_chapter_runs_once_and_again_when_its_module_changes(book, capsys):
     entry = book.load("1_a/1_é")
     assert texts(entry)[:2] == ["'é'", "2 ☃\r"]
     assert entry.outputs[3][0]["ename"] == "ZeroDivisionError"
-    assert len(entry.receipt["cells"]) == 4
+    assert entry.receipt.keys() == {"seconds", "versions"}
 
     assert book.run() == []
     assert capsys.readouterr().out == ""

@@ -1,14 +1,13 @@
 """Chapters as notebooks."""
 
-import re
-
 import matplotlib
 import nbformat
 import pytest
 
 from _config.chapters.parse import parse
-from _config.runs.notebook import colours, notebook
+from _config.runs.notebook import notebook
 from _config.runs.store import KERNEL, Entry
+from _config.site.figures import CYCLE, INK, VARIABLES
 
 TEXT = '''# %% [markdown] module="lib"
 r"""
@@ -82,16 +81,17 @@ def test_stored_outputs_stand_under_their_cells(chapter):
     assert [cell.execution_count for cell in code] == [1, None, 2]
 
 
-def test_the_styles_colours_have_names():
-    assert list(colours().values()) == ["ink", *(f"c{i}" for i in range(6))]
-    assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours())
+def test_the_styles_colours_have_variables():
+    assert [VARIABLES[each] for each in CYCLE] == [
+        f"--gu-{i}" for i in range(6)
+    ]
+    assert VARIABLES[f"#{INK}"] == "--gu-ink"
 
 
 @pytest.mark.parametrize("paper", ["#ffffff", "#14181e"])
 def test_the_palette_is_readable_on_light_and_dark(paper):
-    for colour, name in colours().items():
-        if name != "ink":
-            assert contrast(colour, paper) >= 3, (name, colour)
+    for colour in CYCLE:
+        assert contrast(colour, paper) >= 3, colour
 
 
 def contrast(one: str, other: str) -> float:
@@ -112,4 +112,4 @@ def test_matplotlib_reads_the_style():
         patch.setattr("logging.Logger.warning", pytest.fail)
         style = matplotlib.rc_params_from_file(KERNEL / "matplotlibrc")
     cycle = style["axes.prop_cycle"].by_key()["color"]
-    assert [f"#{colour.lstrip('#')}" for colour in cycle] == [*colours()][1:]
+    assert [f"#{colour.lstrip('#')}" for colour in cycle] == CYCLE

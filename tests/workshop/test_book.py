@@ -72,7 +72,6 @@ TOO_LONG = {
     "2_backward/2_init",
     "2_backward/5_autograd",
     "3_training/1_loss",
-    "3_training/4_learner",
     "3_training/6_inside",
 }
 FOLDED = {"hide-input", "solution", "answer", "record"}

@@ -1,6 +1,7 @@
 # Extracted from book/3_training/11_learner.py; edit it there.
 """What people change about training, a class each."""
 
+import csv
 import math
 import operator
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from groundup.data.collate import to_device
 from groundup.nn.utils.clip import clip_grad_norm_
 from groundup.training.callback import Callback, CancelBatch, Run
 from groundup.training.learner import Learner
+from groundup.training.recorder import Recorder
 
 
 class Device(Callback):
@@ -230,3 +232,23 @@ class SaveBest(Callback):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from there."""
         self.best = state_dict["best"]
+
+
+class CSVLog(Callback):
+    """Writes the recorder's rows as comma-separated values, names first."""
+
+    order = 15  # after the recorder
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def after_epoch(self, run: Run) -> None:
+        """Write all rows so far."""
+        rows = run[Recorder].rows
+        names = dict.fromkeys(name for row in rows for name in row)
+        new = self.path.with_name(f"{self.path.name}.tmp")
+        with new.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [*names])
+            writer.writeheader()
+            writer.writerows(rows)
+        new.replace(self.path)

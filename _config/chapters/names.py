@@ -331,6 +331,11 @@ def stored(node: ast.AST) -> Iterator[str]:
             yield name
 
 
+def names_in(nodes: Sequence[ast.AST]) -> list[str]:
+    """The names that statements bind in their own scope."""
+    return [name for node in local_nodes(nodes) for name in stored(node)]
+
+
 def local_nodes(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
     """The nodes of a function's own scope: nothing of the scopes within."""
     todo = list(reversed(body))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from _config.chapters.files import PACKAGE
-from _config.chapters.names import Resolver, local_nodes, stored
+from _config.chapters.names import Resolver, names_in
 from _config.ledger.torch_names import kind, tensor_names
 
 SELF = "self"  # the object of the class being defined: its fields are ours
@@ -32,12 +32,7 @@ class Named:
 def class_attributes(statements: Sequence[ast.stmt]) -> set[str]:
     """What the classes in ``statements`` define: methods, fields, self.x."""
     classes = [node for node in statements if isinstance(node, ast.ClassDef)]
-    found = {
-        name
-        for each in classes
-        for inner in local_nodes(each.body)
-        for name in stored(inner)
-    }
+    found = {name for each in classes for name in names_in(each.body)}
     for node in (node for each in classes for node in ast.walk(each)):
         match node:
             case ast.FunctionDef(name=name):  # of a class in the class

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from _config.chapters.names import Function, Resolver, Use, local_nodes, stored
+from _config.chapters.names import Function, Resolver, Use, names_in
 from _config.chapters.parse import Cell
 
 # Bases that make of a class what its subclasses are not, or cannot have.
@@ -38,10 +38,7 @@ def kept(node: ast.stmt) -> bool:
 
 def members(node: ast.ClassDef) -> list[tuple[ast.stmt, list[str]]]:
     """The statements of a class's body, each with the names that it binds."""
-    return [
-        (each, [name for n in local_nodes([each]) for name in stored(n)])
-        for each in node.body
-    ]
+    return [(each, names_in([each])) for each in node.body]
 
 
 def joined(parts: Sequence[Part]) -> ast.stmt:

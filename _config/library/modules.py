@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from _config.chapters.files import PACKAGE, ChapterError, shown
-from _config.chapters.names import Function
+from _config.chapters.names import Function, names_in
 from _config.chapters.parse import Cell, Chapter
 from _config.library.classes import Part, joined, kept, mistakes
 
+# What an exported cell holds, beside imports.
+HELD = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign,
+        ast.AnnAssign, getattr(ast, "TypeAlias", ast.Assign))  # fmt: skip
 LONGEST = 60  # characters of a module's name: more is a file no disk takes
 
 
@@ -229,22 +232,10 @@ def clash(
 
 def bound(node: ast.stmt) -> list[str]:
     """The names that a definition or a constant binds; overloads bind none."""
-    match node:
-        case ast.FunctionDef() | ast.AsyncFunctionDef() if is_overload(node):
-            return []
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            return [node.name]
-        case ast.Assign():
-            targets = node.targets
-        case ast.AnnAssign(target=target) if node.value:
-            targets = [target]
-        case _ if type(node).__name__ == "TypeAlias":  # Python 3.12
-            targets = [node.name]
-        case _:
-            return []
-    flat = [t for target in targets for t in getattr(target, "elts", [target])]
-    names = [t.id for t in flat if isinstance(t, ast.Name)]
-    return names if len(names) == len(flat) else []
+    empty = getattr(node, "value", node) is None  # a bare annotation
+    overload = isinstance(node, Function) and is_overload(node)
+    held = isinstance(node, HELD) and not (empty or overload)
+    return names_in([node]) if held else []
 
 
 def is_overload(node: Function) -> bool:

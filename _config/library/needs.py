@@ -87,17 +87,15 @@ class NameFinder:
                 self.wrong(line, f"{wrong} in line {own.line}: move that up")
 
     def check_after(self, name: str, line: int, bound: Bound) -> None:
-        """Refuse a plain cell that changes what exported code will find."""
+        """Refuse a cell that changes what exported code will find."""
         for other in self.reading.bindings[name]:
-            same = other.exported or (
-                other.binding.imported
-                and other.binding.path == bound.binding.path
-            )
+            same = other.exported
+            if other.binding.imported:
+                same = other.binding.path == bound.binding.path
             if other.line > max(line, bound.line) and not same:
-                wrong = f"{name!r} is rebound in a cell that is not exported"
-                uses = f"but line {line}, which is, goes on using it"
+                uses = f"but line {line}, which is exported, goes on using it"
                 mend = "give one of them another name"
-                self.wrong(other.line, f"{wrong}, {uses}: {mend}")
+                self.wrong(other.line, f"{name!r} is rebound, {uses}: {mend}")
 
     def forward(self, name: str, module: Module) -> Bound | None:
         """What a name will mean: the module's own definition, or the first."""
@@ -158,7 +156,7 @@ class NameFinder:
 
     def add_import(self, needs: Needs, use: Use, bound: Bound) -> None:
         """Of several ``import a.b`` that bind ``a``, those that are used."""
-        name = use.name
+        name, made = use.name, []
         same = [
             each
             for each in self.reading.imported
@@ -166,29 +164,12 @@ class NameFinder:
             and each.name == name
             and "reference" not in each.cell.tags
         ]
-        made = [each for each in same if each.node is bound.binding.node]
-        for each in same:
-            if meaning(each) != bound.binding.path:
-                wrong = f"{name!r} is imported from elsewhere in line"
-                mend = "give one of them another name"
-                self.wrong(bound.line, f"{wrong} {each.node.lineno}: {mend}")
-        if (
-            isinstance(bound.binding.node, ast.Import)
-            and not made[-1].alias.asname
-        ):
+        if isinstance(bound.binding.node, ast.Import):
             dotted = f"{use.path}."
-            inner = [e for e in same if dotted.startswith(f"{e.path}.")]
-            plain = [e for e in inner if e.path == name]
-            deeper = [e for e in inner if e.path != name]
-            made = plain[:1] + deeper if inner else made
+            made = [e for e in same if dotted.startswith(f"{e.path}.")]
+        made = made or [e for e in same if e.node is bound.binding.node]
         for each in made:
             needs.imports[id(each.alias)] = each
-
-
-def meaning(each: Import) -> str:
-    """What the name stands for: ``import a.b`` binds ``a``."""
-    whole = isinstance(each.node, ast.ImportFrom) or each.alias.asname
-    return each.path if whole else each.name
 
 
 def analyse(

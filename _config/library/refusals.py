@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from _config.chapters.files import PACKAGE, ChapterError
+from _config.chapters.names import Function
 from _config.chapters.parse import Chapter
 from _config.library.classes import kept
 from _config.library.modules import Module, bound
@@ -98,7 +99,9 @@ def check_module(module: Module, reading: Reading) -> Iterator[tuple[int, str]]:
                 yield node.lineno, orphan(node, reading)
             elif isinstance(node, ast.Import | ast.ImportFrom) or bound(node):
                 yield from half_made(module, node)
-            elif node is not module.docstring and not is_function(node):
+            elif node is not module.docstring and not isinstance(
+                node, Function
+            ):
                 yield node.lineno, wrong_statement(node)
 
 
@@ -110,10 +113,6 @@ def wrong_statement(node: ast.stmt) -> str:
     if inner & {ast.Import, ast.ImportFrom}:
         mend = "import it inside the function that needs it"
     return f"{held}, not {type(node).__name__}: {mend}"
-
-
-def is_function(node: ast.stmt) -> bool:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
 
 
 def orphan(node: ast.ClassDef, reading: Reading) -> str:

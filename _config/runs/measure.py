@@ -69,15 +69,11 @@ def define(chapter: Chapter, cell: Cell, src: Path) -> object:
 def check(chapter: Chapter, cell: Cell, values: dict[int, object]) -> None:
     """Refuse what is not a dict of finite floats, the same for every seed."""
     seed, latest = list(values.items())[-1]
-    if not isinstance(latest, dict) or not latest:
-        message = f"seed {seed}: expected a dict of floats, got {latest!r}"
-    elif latest.keys() != values[0].keys():
-        message = f"seed {seed} gave {[*latest]}, seed 0 {[*values[0]]}"
-    elif bad := [k for k, v in latest.items() if not finite(v)]:
-        message = f"seed {seed}: {bad[0]} is {latest[bad[0]]!r}, not a number"
-    else:
-        return
-    raise ChapterError(chapter.path, cell.line, message)
+    same = isinstance(latest, dict) and latest.keys() == values[0].keys()
+    if not (latest and same and all(map(finite, latest.values()))):
+        wanted = "a dict of numbers, with the same names for every seed"
+        message = f"seed {seed}: expected {wanted}, got {latest!r}"
+        raise ChapterError(chapter.path, cell.line, message)
 
 
 def finite(value: object) -> bool:

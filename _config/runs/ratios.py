@@ -95,17 +95,18 @@ def results(measured: dict) -> list[dict]:
 
 def ratios(name: str, measured: dict) -> Iterator[str]:
     """A line a benchmark of the torch name, for the ledger's page."""
-    for each in results(measured):
-        if name in each["names"]:
-            missed = (
-                f", expected ≤ {each['at_most']:g}" if each["missed"] else ""
-            )
-            yield f"{spread(each)} ({each['label']}{missed})"
+    yield from (
+        line(each) for each in results(measured) if name in each["names"]
+    )
 
 
-def spread(result: dict) -> str:
-    """The ratio and its quartiles."""
-    return f"{result['ratio']:.2f} [{result['low']:.2f}, {result['high']:.2f}]"
+def line(result: dict) -> str:
+    """The ratio, its quartiles, and what it is the ratio of."""
+    spread = f"[{result['low']:.2f}, {result['high']:.2f}]"
+    label = result["label"]
+    if result["missed"]:
+        label += f", expected ≤ {result['at_most']:g}"
+    return f"{result['ratio']:.2f} {spread} ({label})"
 
 
 def provenance(measured: dict, current: dict[str, str]) -> str:
@@ -147,12 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if measured == before:
         return 0
     for each in results(measured):
-        flag = (
-            f"  missed: at most {each['at_most']:g}" if each["missed"] else ""
-        )
-        times = f"{each['ours'] * 1e6:10.1f} us {each['theirs'] * 1e6:10.1f} us"
-        what = f"{' '.join(each['names'])} ({each['label']})"
-        print(f"{what:56} {times}  {spread(each)}{flag}")
+        print(f"{' '.join(each['names']):56} {line(each)}")
     print(provenance(measured, measured["keys"]))
     missed = any(each["missed"] for each in results(measured))
     return int(missed and not options.stale)

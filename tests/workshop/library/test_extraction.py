@@ -223,6 +223,12 @@ def test_dotted_imports_follow_their_use(book, used, kept):
     assert [line for line in found if line.startswith("import")] == kept
 
 
+def test_of_two_imports_of_a_name_the_one_that_holds_is_taken(book):
+    cells = "# %%\nfrom math import pi\nfrom cmath import pi\n"
+    text = modules(book(GOOD + cells + EXPORT + "A = pi\n"))["linalg.py"]
+    assert "from cmath import pi\n" in text and "from math" not in text
+
+
 def test_quoted_annotations_import_nothing_when_the_library_runs(book):
     cells = '''
 # %%
@@ -505,11 +511,12 @@ REFUSED = {
     ),
     "early constant": (EXPORT + "A = B\nB = 1\n", 2, "'B' is used before"),
     "two imports": (
-        "# %%\nfrom math import pi\nfrom cmath import pi\n"
+        EXPORT
+        + "from math import pi\nA = lambda: pi\n"
         + EXPORT
-        + "A = pi\n",
-        3,
-        "'pi' is imported from elsewhere in line {2}",
+        + "from cmath import pi\n",
+        5,
+        "'pi' is rebound, but line {3}, which is exported",
     ),
     "cycle": (
         '# %% tags=["export"] module="a"\n"""A."""\nclass A:\n    """A."""\n'
@@ -689,7 +696,7 @@ AGREE = {
     ),
     "later, in a function": (
         EXPORT + 'def f() -> int:\n    """F."""\n    return double(1)\n'
-        + "# %%\ndef double(x): ...\n", 6, "but line {4}, which is, goes on",
+        + "# %%\ndef double(x): ...\n", 6, "but line {4}, which is exported, goes on",
     ),
     "of another module": (
         '# %% tags=["export"] module="b"\n"""B."""\nB = 1\n# %%\nB = 2\n'

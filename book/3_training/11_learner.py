@@ -50,7 +50,7 @@ from groundup.scores import confusion_matrix
 from groundup.testing import assert_close, assert_equal
 from groundup.training.callback import Callback, CancelBatch, Run
 from groundup.training.learner import Learner
-from groundup.training.metrics import Accuracy, length
+from groundup.training.metrics import Accuracy, floats, length
 from groundup.training.recorder import Recorder
 
 # %% [markdown]
@@ -147,34 +147,33 @@ class FiniteLoss(Callback, default=True):
     def __init__(self, every: int = 100):
         self.every = every
         self.losses: list[Tensor] = []  # not yet read
-        self.places: list[str] = []
 
     def before_training(self, run: Run) -> None:
         """Forget what an epoch that was left has not read."""
-        self.losses, self.places = [], []
+        self.losses = []
 
     def after_loss(self, run: Run) -> None:
         """Look at the loss, or keep it for later."""
-        if run.training:
-            self.losses.append(run.loss.detach())
-            self.places.append(run.place)
-            if run.loss.is_cpu or len(self.losses) >= self.every:
-                self._read(run)
+        if not run.training:
+            return
+        self.losses.append(run.loss.detach())
+        if run.loss.is_cpu or len(self.losses) >= self.every:
+            self._read(run)
 
 
 # %% tags=["export"]
 class FiniteLoss(FiniteLoss):
     def _read(self, run: Run) -> None:
-        losses, places = self.losses, self.places
-        self.losses, self.places = [], []
-        values = [each.item() for each in losses]
+        losses, self.losses = self.losses, []
+        values = floats(losses)
         if all(map(math.isfinite, values)):
             return
         first = [*map(math.isfinite, values)].index(False)
         lr, n = run.optimizer.param_groups[0]["lr"], len(values) - first - 1
         since = f"{n} steps after it" if n else "those before it"
+        place = f"epoch {run.epoch}, batch {run.batch_idx - n}"
         raise FloatingPointError(
-            f"the loss is {values[first]} in {places[first]} "
+            f"the loss is {values[first]} in {place} "
             f"(learning rate {lr:g}); the weights are {since}"
         )
 

@@ -1,6 +1,7 @@
 """The command ``python -m _config.extract [--check] [--through PART]``."""
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--book", type=Path, default=BOOK)
     parser.add_argument("--src", type=Path, default=SRC)
     options = parser.parse_args()
+    gc.disable()  # it would look through the book's trees again and again
     try:
         changed = extract(**vars(options))
     except ValueError as error:

@@ -71,7 +71,6 @@ TOO_LONG = {
     "2_backward/1_matmul",
     "2_backward/2_init",
     "3_training/1_loss",
-    "3_training/4_learner",
     "3_training/6_inside",
 }
 FOLDED = {"hide-input", "solution", "answer", "record"}

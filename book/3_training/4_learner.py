@@ -7,21 +7,18 @@ a schedule, gradient clipping, a second metric, a checkpoint. After a year there
 are thirty loops, each with its own bug. **What changes between two training
 runs, and where should it live?**
 
-The answer of this chapter: the loop is written once and says aloud where it is.
-Everything that changes listens. The loop grows in three versions, and each must
-leave the weights that the one before left, to the last bit.
+The loop is written once and says aloud where it is; everything that changes
+listens. It grows in three versions, each with the same weights to the last bit.
 
 | name | meaning |
 | --- | --- |
 | event | a named place in the loop, such as `after_loss` |
 | callback | an object with methods named after events |
 | level | batch, training, validation, epoch, fit: each holds the one before it |
-| step | one update of the weights |
 """
 
 # %% Imports tags=["hide-input"]
 import copy
-import csv
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -55,8 +52,7 @@ r"""
 ## The bare loop
 
 The task is MNIST, ten digits, with the small network of part 2. The last 10,000
-training images are for validation. To keep this page quick we train on the
-first 10,000. A batch is too small to be worth two threads.
+training images are for validation; to be quick we train on the first 10,000.
 """
 
 # %%
@@ -107,58 +103,10 @@ check(bare_loop(network()))
 
 # %% [markdown]
 r"""
-Now change something. To clip gradients, put a line before `step`. To log the
-loss, a list before the loop and a line in it. To stop early: a second loop for
-validation, a variable for the best value, a `break`. To go on after a crash:
-lines in five places. Each change is small, and belongs to one purpose, but is
-spread over the loop. Two changes that were written apart do not fit together:
-whose loop is it?
+Now change something. To clip gradients, put a line before `step`. To stop early:
+a second loop, a variable for the best value, a `break`. Each change belongs to
+one purpose, but is spread over the loop; two do not fit together.
 
-## What a batch is
-
-Even the loop's first line says too much: that a batch is a pair. A table with
-two kinds of columns gives a dictionary, a translation three tensors, an image
-without a label one. So the loop asks what goes into the model and what the
-answer is compared with. If nobody says otherwise, two parts are input and
-target, a tensor or a dictionary is all input, and three are not guessed.
-"""
-
-
-# %% What a batch is tags=["export", "internal"] module="training.batch"
-"""What is in a batch: the model's input and a target."""
-
-
-def unpack(batch: Any) -> tuple[Any, Any]:
-    """Input and target of a batch: a pair as it is, else all is input."""
-    if not isinstance(batch, tuple | list):
-        return batch, None
-    if len(batch) > 2:
-        raise ValueError(
-            f"a batch of {len(batch)} parts: which go into the model? Override "
-            "`unpack(batch)` of the learner and return input and target, as in "
-            "`return batch[:2], batch[2]`"
-        )
-    return (batch[0], batch[1]) if len(batch) == 2 else (batch[0], None)
-
-
-def predict(model: Callable, input: Any) -> Any:
-    """The model's output; a tuple or a dictionary holds its arguments."""
-    if isinstance(input, Tensor):
-        return model(input)
-    if isinstance(input, tuple | list):
-        return model(*input)
-    return model(**input) if isinstance(input, Mapping) else model(input)
-
-
-# %%
-rows = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-assert_equal(unpack(rows)[1], None)  # two rows are not a pair
-both = {"a": rows, "b": 10 * rows}
-assert_equal(predict(lambda a, b: a + b, both), 11 * rows)
-unpack([rows, 7])
-
-# %% [markdown]
-r"""
 ## A loop that holds its parts
 
 The second version puts what a run is made of into one object. What is current
@@ -217,20 +165,19 @@ class Run(Run):
 
 # %%
 run = Run()
-run.training, run.epoch, run.batch_idx = True, 3, 120
+run.training, run.epoch = True, 3
 run.place
 
 # %% [markdown]
 r"""
-What a learner is given: a model, batches, and a function of parameters and
-learning rate that makes the optimizer, which is what a class like `SGD` is. A
-`splitter` cuts the model into parts, each a {term}`parameter group` with a rate
-of its own. Metrics are those of {doc}`/1_pixels/5_metrics`, right over batches
-of unequal size.
+Even the loop's first line says too much: that a batch is a pair. A table gives a
+dictionary, a translation three tensors, an image without a label one. So the
+learner asks `unpack` what goes into the model and what is the target. By itself
+it takes a pair; a tensor or a dictionary is all input; three are not guessed.
 """
 
 
-# %% The learner tags=["export"]
+# %% What a batch is tags=["export"]
 """The training loop: five levels, and an event at every place in it."""
 
 
@@ -244,7 +191,27 @@ class Learner(Run):
 
     def unpack(self, batch: Any) -> tuple:
         """Input and target of a batch; a third is what the loss counts."""
-        return unpack(batch)
+        if not isinstance(batch, tuple | list):
+            return batch, None
+        if len(batch) > 2:
+            raise ValueError(
+                f"a batch of {len(batch)} parts: which go into the model? "
+                "Override `unpack(batch)`: `return batch[:2], batch[2]`"
+            )
+        return (batch[0], batch[1]) if len(batch) == 2 else (batch[0], None)
+
+
+# %%
+rows = torch.tensor([[1.0, 2.0], [3.0, 4.0]])  # two rows are not a pair
+Learner().unpack(rows), Learner().unpack([rows, 7])
+
+# %% [markdown]
+r"""
+It is given a model, batches, and a function of parameters and learning rate that
+makes the optimizer, as a class like `SGD` does. A `splitter` cuts the model into
+parts with a rate each. Metrics, of {doc}`/1_pixels/5_metrics`, are right over
+batches of unequal size.
+"""
 
 
 # %% What a learner is given tags=["export"]
@@ -278,27 +245,102 @@ class Learner(Learner):
 
 # %% [markdown]
 r"""
-Now the loop, cut into its levels: a fit is epochs, an epoch is a training, a
-training is batches. Each goes through `_level`, which runs its body and nothing
-else, for now; `call` names a place inside a batch, and nobody listens.
+`call` will name a place in the loop, and `_level` a part of it.
 """
 
 
 # %% tags=["export"]
 class Learner(Learner):
+    def call(self, event: str) -> None:
+        """Nobody listens yet."""
+
+    def _resolve(self, callbacks: Sequence) -> None:
+        """Nobody listens yet."""
+
+    def _level(self, name: str, body: Callable, *args: Any) -> None:
+        body(*args)
+
     def fit(self, n_epochs: int) -> None:
         """Train for more epochs."""
         self.stop_epoch, self._cut = self.epoch + n_epochs, None
         self._fit()
 
-    def _level(self, name: str, body: Callable, *args: Any) -> None:
-        body(*args)
 
-    def _resolve(self, callbacks: Sequence) -> None:
-        """Nobody listens yet."""
+# %%
+learn = Learner(network(), batches(), optim=SGD, lr=0.1, defaults=())
+learn.metrics[0].name, learn.callbacks
 
-    def call(self, event: str) -> None:
-        """Nobody listens yet."""
+
+# %% [markdown]
+r"""
+The bare loop stands in `train_step`. Validation will share its first half, and
+who trains with two optimizers calls its end twice. Of how many items a loss is
+the mean, its options tell, or it returns the number too.
+"""
+
+
+# %% A batch tags=["export"]
+class Learner(Learner):
+    def train_step(self) -> None:
+        """What a batch of training does; override it for another kind."""
+        self.compute_loss()
+        self.backward(self.loss)
+        self.update()
+
+    def compute_loss(self) -> None:
+        """Set `prediction` and `loss`, and say so."""
+        self._predict()
+        loss = self.loss_function(self.prediction, self.target)
+        if isinstance(loss, tuple):
+            loss, self._count = loss
+        if loss.ndim:
+            raise ValueError(
+                f"the loss has the shape {(*loss.shape,)}, but a learner needs "
+                "one number: return the mean, `loss.mean()`"
+            )
+        self.loss = loss
+        self.call("after_loss")
+
+    def update(self, optimizer: Any = None) -> None:
+        """Step an optimizer, by default the only one; drop all gradients."""
+        self.call("before_step")
+        (self.optimizer if optimizer is None else optimizer).step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        self.call("after_step")
+
+
+# %% tags=["export"]
+class Learner(Learner):
+    def _predict(self) -> None:
+        """A tuple or a dictionary holds the model's arguments."""
+        input, model = self.input, self.model
+        if isinstance(input, tuple | list):
+            self.prediction = model(*input)
+        elif isinstance(input, Mapping):
+            self.prediction = model(**input)
+        else:
+            self.prediction = model(input)
+        self.call("after_predict")
+
+    @property
+    def count(self) -> Any:
+        """Items that the loss is the mean of."""
+        if self._count is None:
+            self._count = self.count_items(self.target)
+        return self._count
+
+
+# %%
+learn = Learner(network(), batches(), optim=SGD, lr=0.1, defaults=())
+learn.input, learn.target, learn._count = x[:3], y[:3], None
+learn.train_step()
+learn.prediction.shape, learn.count, learn.step
+
+# %% [markdown]
+r"""
+A fit is epochs, an epoch is a training, a training is batches: all are levels.
+"""
 
 
 # %% Epochs tags=["export"]
@@ -324,56 +366,8 @@ class Learner(Learner):
         self._batches(loader, first, self.train_step)
 
 
-# %% [markdown]
-r"""
-Inside of them stands the bare loop again, in `train_step`. Its first half is a
-method of its own, since validation will share it, and so is its end, since who
-trains with two optimizers calls it twice. Of how many items a loss is the mean,
-its options tell, or it returns the number too.
-"""
-
-
-# %% A batch tags=["export"]
-class Learner(Learner):
-    def train_step(self) -> None:
-        """What a batch of training does; override it for another kind."""
-        self.compute_loss()
-        self.backward(self.loss)
-        self.update()
-
-    def compute_loss(self) -> None:
-        """Set `prediction` and `loss`, and say so."""
-        self.prediction = predict(self.model, self.input)
-        self.call("after_predict")
-        loss = self.loss_function(self.prediction, self.target)
-        if isinstance(loss, tuple):
-            loss, self._count = loss
-        if loss.ndim:
-            raise ValueError(
-                f"the loss has the shape {(*loss.shape,)}, but a learner needs "
-                "one number: return the mean, `loss.mean()`"
-            )
-        self.loss = loss
-        self.call("after_loss")
-
-    def update(self, optimizer: Any = None) -> None:
-        """Step an optimizer, by default the only one; drop all gradients."""
-        self.call("before_step")
-        (self.optimizer if optimizer is None else optimizer).step()
-        self.optimizer.zero_grad()
-        self.step += 1
-        self.call("after_step")
-
-
 # %% tags=["export"]
 class Learner(Learner):
-    @property
-    def count(self) -> Any:
-        """Items that the loss is the mean of."""
-        if self._count is None:
-            self._count = self.count_items(self.target)
-        return self._count
-
     def _batches(self, loader: Iterable, first: int, body: Callable) -> None:
         self.batch_idx = first - 1
         for self.batch_idx, batch in enumerate(loader, first):
@@ -384,26 +378,23 @@ class Learner(Learner):
             self._count = count[0] if count else None
             self._level("batch", body)
         if self.batch_idx < 0:
-            raise ValueError(
-                f"the {'training' if self.training else 'validation'} loader "
-                "gave no batch: is it empty, at its end, or shorter than one "
-                "batch that `drop_last` leaves out?"
-            )
+            kind = "training" if self.training else "validation"
+            wrong = f"the {kind} loader gave no batch: empty, at its end, or "
+            raise ValueError(f"{wrong}all dropped by `drop_last`?")
 
 
 # %%
 learn = Learner(network(), batches(), optim=SGD, lr=0.1, defaults=())
 learn.fit(1)
 check(learn.model)
-learn.epoch, learn.step
 
 # %% [markdown]
 r"""
 ## Validation and predictions
 
-To use a model is a level too: batches without training. Afterwards each module
-is in the mode in which it was, so a frozen layer stays frozen. Both may also be
-asked for in the middle of a fit; then what was current is current again.
+To use a model is a level too. Afterwards each module is in the mode in which it
+was, so a frozen layer stays frozen. In the middle of a fit, what was current is
+current again.
 """
 
 
@@ -445,9 +436,7 @@ class Learner(Learner):
         """Loss and metrics by name over a loader, `valid` by default."""
         loader = self.valid if loader is None else loader
         if loader is None:
-            raise ValueError(
-                "the learner has no `valid`: pass what to evaluate"
-            )
+            raise ValueError("the learner has no `valid`: pass a loader")
         with self._aside():
             return self._evaluate(loader)
 
@@ -482,10 +471,9 @@ learn.results
 # %% [markdown]
 r"""
 The check holds, and the validation loss is that of all 10,000 images at once,
-though the last batch is short. Predictions are those of all batches in their
-order, with their targets, if there are any. Weights go into a file of tensors
-and nothing else: who reads it runs no code. All of a run, to go on from, is
-what {doc}`/3_training/10_checkpoint` saves.
+though the last batch is short. Predictions come with their targets, if there
+are any. Weights go into a file that holds no code; all of a run, to go on from,
+is what {doc}`/3_training/10_checkpoint` saves.
 """
 
 
@@ -502,8 +490,7 @@ class Learner(Learner):
         return (joined, join(targets)) if with_targets else joined
 
     def _predict_batch(self, seen: list) -> None:
-        self.prediction = predict(self.model, self.input)
-        self.call("after_predict")
+        self._predict()
         seen.append((self.prediction, self.target))
 
 
@@ -513,9 +500,8 @@ class Learner(Learner):
         """Write the model's weights and buffers, whole or not at all."""
         state = self.model.state_dict().items()
         own = {n: t.detach().cpu().contiguous().clone() for n, t in state}
-        new = Path(f"{path}.tmp")
-        new.write_bytes(safetensors.torch.save(own))
-        os.replace(new, path)
+        safetensors.torch.save_file(own, f"{path}.tmp")
+        os.replace(f"{path}.tmp", path)
 
     def load(self, path: str | Path) -> None:
         """Read into the model what `save` wrote."""
@@ -538,17 +524,15 @@ scores.shape
 r"""
 ## Events and cancelling
 
-The loop is whole, and still closed. In the third version it *tells* where it
-is. The named places are the *events*. What belongs to one purpose lives in one
-object, a {term}`callback`, with a method for each event it needs. Two rules
-make callbacks dependable:
+In the third version the loop *tells* where it is. The named places are the
+*events*. What belongs to one purpose lives in one object, a {term}`callback`,
+with a method for each event it needs. Two rules make callbacks dependable:
 
 * who has heard `before_x` hears exactly one of `after_x`, when `x` is complete,
-  and `after_cancel_x`, when it is not, whatever the reason: somebody cancelled
-  it, an error came, or Ctrl-C;
-* to cancel is to raise an exception, since that is what leaves nested loops at
-  once. Each level catches its own, and of several the gravest decides: an error
-  before a cancel, a wide cancel before a narrow one.
+  and `after_cancel_x`, when it is not: cancelled, or left by an error or Ctrl-C;
+* to cancel is to raise an exception, which leaves nested loops at once. Each
+  level catches its own, and of several the gravest decides: an error before a
+  cancel, a wide cancel before a narrow one.
 """
 
 
@@ -556,43 +540,38 @@ make callbacks dependable:
 class Cancel(Exception):
     """Leaves a level of the loop; raise one of those below."""
 
-    level, width = "", 0
-
 
 class CancelBatch(Cancel):
     """Leaves the rest of this batch out; gradients stay as they are."""
-
-    level = "batch"
 
 
 class CancelTraining(Cancel):
     """Leaves the other training batches of this epoch out."""
 
-    level, width = "training", 1
-
 
 class CancelValidation(Cancel):
     """Leaves the other validation batches out; metrics are of those seen."""
 
-    level, width = "validation", 1
 
-
-# %% tags=["export"] module="training.callback"
 class CancelEpoch(Cancel):
     """Leaves the rest of the epoch out, its validation too."""
-
-    level, width = "epoch", 2
 
 
 class CancelFit(Cancel):
     """Ends the training."""
 
-    level, width = "fit", 3
+
+# %% tags=["export"] module="training.callback"
+_TRAIN = {"batch": CancelBatch, "training": CancelTraining}
+_WIDER = {"validation": CancelValidation, "epoch": CancelEpoch}
+CANCELS = {**_TRAIN, **_WIDER, "fit": CancelFit}
 
 
 def gravest(*errors: BaseException) -> BaseException:
     """That which decides: any error, else the widest cancel; else the first."""
-    widths = [e.width if isinstance(e, Cancel) else 4 for e in errors]
+    kinds = tuple(CANCELS.values())
+    found = [[isinstance(e, kind) for kind in kinds] for e in errors]
+    widths = [row.index(True) if any(row) else len(kinds) for row in found]
     return errors[widths.index(max(widths))]
 
 
@@ -602,11 +581,9 @@ type(error), type(gravest(error, KeyboardInterrupt()))
 
 # %% [markdown]
 r"""
-A callback has a method for every event, level by level, and each of them does
-nothing until somebody defines it. So a reader of the class sees what there is.
-A misspelt method would never be called, so it is refused when its class is
-defined. And a class with `default=True` is given to every learner that is not
-told otherwise.
+A callback has a method for every event, which does nothing until it is defined.
+A misspelt one would never be called, so it is refused with its class. A class
+with `default=True` is given to every learner that is not told otherwise.
 """
 
 
@@ -670,9 +647,8 @@ message
 r"""
 Who listens to an event is found once a fit, with their places in the order, so
 an event that nobody listens to costs a walk over an empty list. `_level` now
-keeps the first rule. Where somebody raises, those behind have not begun, or
-those before have ended already; everybody between hears that the level is
-cancelled, even if one of them raises again.
+keeps the first rule: those behind who raises have not begun, or those before
+have ended; all between hear of it, even if one of them raises again.
 """
 
 
@@ -723,15 +699,18 @@ class Learner(Learner):
                     handle(self)
                 except BaseException as other:
                     error = gravest(error, other)
-        if not isinstance(error, Cancel) or error.level != name:
+        if not isinstance(error, CANCELS[name]):
             raise error
 
 
+# %%
+learn = learner()
+learn._resolve([])
+learn._level("batch", int)
+
 # %% [markdown]
 r"""
-A fit is the widest level. With Ctrl-C it does not swallow the exception, since
-a script in a loop must be able to end; it says where it was, and by then every
-level has been left in order.
+A fit does not swallow Ctrl-C, since a script must be able to end.
 """
 
 
@@ -759,10 +738,8 @@ class Learner(Learner):
             wrong = f"{type(error).__name__} in {self.place}: nothing to leave"
             raise RuntimeError(wrong) from error
         except KeyboardInterrupt:
-            message = f"stopped in {self.place}; the model is trained so far, "
-            raise KeyboardInterrupt(
-                f"{message}and `fit` goes on with it"
-            ) from None
+            told = f"stopped in {self.place}; the model is trained so far"
+            raise KeyboardInterrupt(told) from None
         finally:
             self._fits = False
 
@@ -771,14 +748,11 @@ class Learner(Learner):
 learn = learner()
 learn.fit(1)
 check(learn.model)
-assert_equal(learn.evaluate(), learn.results)
-learn.results
 
 # %% [markdown]
 r"""
-The check is passed by the third version too. A callback that writes down every
-event shows the order of things, on two training batches and one for validation,
-with the second batch cancelled before its step:
+The third version passes the check too. The order of all events, on two training
+batches and one for validation, with the second batch cancelled before its step:
 """
 
 
@@ -805,13 +779,12 @@ events = [*Tracer.heard]
 
 # %% Levels and events alt="The order of events as nested bars over time: the fit holds the epoch, the epoch holds training and validation, and those hold batches. Words mark the events inside a batch. The second training batch, cancelled before its step, ends early and in another colour." tags=["hide-input"]
 ROWS = {"batch": 0, "training": 1, "validation": 1, "epoch": 2, "fit": 3}
-WORDS = dict(rotation=90, ha="center", va="center", fontsize=8)
 figure, ax = plt.subplots(figsize=(7, 4))
 begun = {}
 for i, event in enumerate(events):
     level = event.split("_")[-1]
     if level not in ROWS:
-        ax.text(i, 0, event, **WORDS)
+        ax.text(i, 0, event, rotation=90, ha="center", va="center", fontsize=8)
     elif event.startswith("before"):
         begun[level] = i
     else:
@@ -821,19 +794,16 @@ for i, event in enumerate(events):
         ax.barh(row, i - first + 0.8, color=color, **box)
 ax.set_yticks(range(4), ["batch", "training,\nvalidation", "epoch", "fit"])
 ax.set_xticks([])
-ax.grid(False)
 plt.show()
 
 # %% [markdown]
 r"""
-The cancelled batch has no `after_step` and ends in `after_cancel_batch`;
-everything around it goes on.
+The cancelled batch ends in `after_cancel_batch`; all around it goes on.
 
 ## What was recorded
 
 The first callback that everyone wants writes down losses and learning rates.
-Losses stay on their device until the epoch's training is over. Then the epoch
-has a row: its training loss, the mean over items, and what validation found.
+After its training an epoch has a row: mean loss, and what validation found.
 """
 
 
@@ -842,11 +812,7 @@ has a row: its training loss, the mean over items, and what validation found.
 
 
 class Recorder(Callback, default=True):
-    """Keeps losses and learning rates, a row of numbers an epoch, and plots.
-
-    `losses`, `lrs` and `counts` have an entry a training batch, `rows` one
-    an epoch.
-    """
+    """Keeps losses and learning rates, a row of numbers an epoch, and plots."""
 
     def __init__(self):
         self.losses: list[Tensor | float] = []  # of each batch
@@ -887,25 +853,15 @@ class Recorder(Recorder):
         self.rows.append({"epoch": run.epoch, "train_loss": loss, **results})
         self.ends.append(len(self.losses))
 
-    def to_csv(self, path: str | Path) -> None:
-        """Write the rows as comma-separated values, with their names first."""
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self.rows)
-
 
 # %%
 learn = learner(Recorder())
 learn.fit(3)
-learn[Recorder].to_csv(path.with_suffix(".csv"))
-path.with_suffix(".csv").read_text().splitlines()
+learn[Recorder].rows
 
 # %% [markdown]
 r"""
-To look at a run we draw it. And a recorder can tell all it knows, so that
-another goes on from it after a crash.
+To look at a run we draw it, and another recorder goes on from it after a crash.
 """
 
 
@@ -941,110 +897,87 @@ class Recorder(Recorder):
 class Recorder(Recorder):
     def state_dict(self) -> dict[str, Any]:
         """All that was recorded, for checkpoints."""
-        kept = {"losses": self.losses, "lrs": self.lrs, "counts": self.counts}
-        tensors = {
-            name: torch.tensor(floats(values), dtype=torch.float64)
-            for name, values in kept.items()
-        }
-        whole = {"rows": self.rows, "ends": self.ends, "start": self.start}
-        return {**tensors, **whole}
+        state = {"rows": self.rows, "ends": self.ends, "start": self.start}
+        for name in ("losses", "lrs", "counts"):
+            values = floats(vars(self)[name])
+            state[name] = torch.tensor(values, dtype=torch.float64)
+        return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from what another recorder kept."""
         for name in ("losses", "lrs", "counts"):
             setattr(self, name, state_dict[name].tolist())
-        self.rows = list(state_dict["rows"])
-        self.ends, self.start = list(state_dict["ends"]), state_dict["start"]
+        self.rows, self.ends = [*state_dict["rows"]], [*state_dict["ends"]]
+        self.start = state_dict["start"]
 
 
-# %% Three epochs alt="Training loss, noisy and falling from 2.3 to about 0.3 over 471 batches, and validation loss at the end of each of three epochs, lying on it. Beside it the learning rate, a flat line at 0.1." tags=["hide-input"]
+# %%
 learn, again = learner(Recorder()), Recorder()
-learn.fit(3)
+learn.fit(1)
 again.load_state_dict(learn[Recorder].state_dict())
 assert_equal(again.losses, learn[Recorder].losses)
-figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3), layout="tight")
-again.plot_loss(left)
-again.plot_lr(right)
-plt.show()
 
 # %% [markdown]
 r"""
-Everything else that people change is written the same way, a class each.
-{doc}`/3_training/11_learner` has clipping, accumulation, early stopping, bars,
-and what they are worth; a learner that is not told otherwise has a recorder, a
-check that the loss is a number, and a table of the epochs.
+Everything else that people change is a class of this kind: clipping, early
+stopping, bars, and what they are worth stand in {doc}`/3_training/11_learner`.
 
 ## What we built
 
-* `Run`, `Callback`, `Cancel…` (`training.callback`): what is current, who
-  listens, how a level is left.
-* `Learner` (`training.learner`): the loop, on a page; `unpack`, `train_step`,
-  `evaluate`, `predict`, `save`.
+* `Run`, `Callback`, `Cancel…` (`training.callback`): the contract.
+* `Learner` (`training.learner`): the loop, and what may be overridden in it.
 * `Recorder` (`training.recorder`): what happened.
 
 ## Questions
 
-:::{dropdown} Why does a batch that is cancelled in `before_step` leave its gradient behind?
-Only `optimizer.zero_grad()` removes it, and the cancelled batch did not get
-there. Accumulation lives on that.
+:::{dropdown} Why does a batch that is cancelled in `before_step` leave its gradient?
+Only `optimizer.zero_grad()` removes it. Accumulation lives on that.
 :::
 
-:::{dropdown} Why is exactly one of `after_x` and `after_cancel_x` called, and not always `after_x`?
-A listener to `after_epoch` may rely on a whole epoch: the recorder adds a row,
-a checkpoint is saved. For an epoch torn by Ctrl-C both would be wrong.
+:::{dropdown} Why is not always `after_x` called?
+A listener to `after_epoch` may rely on a whole epoch: the recorder adds a row.
 :::
 
 :::{dropdown} Who hears what, if the second of three callbacks raises in `after_batch`?
-The first two have had their end, `after_batch`. The third hears
-`after_cancel_batch`, since for it the batch did not become complete.
+The first two have had their end. The third hears `after_cancel_batch`.
 :::
 
-:::{dropdown} Why is a tensor of two rows not a pair, though it can be unpacked like one?
-Its rows are two examples. Taken for input and target, one image would be the
-answer to the other, without an error.
+:::{dropdown} Why is a tensor of two rows not a pair, though it can be unpacked?
+One example would be the answer to the other, without an error.
 :::
 
 ## Exercises
 
-**1.** Write `Limit(n)`, a callback that ends an epoch's training after `n`
-batches and lets the validation happen.
+**1.** Write a callback that ends an epoch's training after five batches.
 """
 
 
 # %% tags=["solution"]
 class Limit(Callback):
-    def __init__(self, n: int):
-        self.n = n
-
     def before_batch(self, run: Run) -> None:
-        if run.training and run.batch_idx == self.n:
+        if run.training and run.batch_idx == 5:
             raise CancelTraining
 
 
-learn = learner(Limit(5))
+learn = learner(Limit())
 learn.fit(2)
 assert_equal(learn.step, 10)
-assert learn.results["loss"] > 0
 
 # %% [markdown]
 r"""
-**2.** A learning rate that grows evenly from 0 to its value over the first
-hundred steps is called a warm-up. Write it. What must it save?
+**2.** Let the rate grow evenly over the first hundred steps. What must be saved?
 """
 
 
 # %% tags=["solution"]
 class WarmUp(Callback):
-    def __init__(self, lr: float, steps: int = 100):
-        self.lr, self.steps = lr, steps
-
     def before_step(self, run: Run) -> None:
-        share = min(1.0, (run.step + 1) / self.steps)
-        run.optimizer.param_groups[0]["lr"] = self.lr * share
+        share = min(1.0, (run.step + 1) / 100)
+        run.optimizer.param_groups[0]["lr"] = 0.5 * share
 
 
 # nothing: it depends on the step alone, and the run saves that
-learn = learner(WarmUp(0.5), Recorder())
+learn = learner(WarmUp(), Recorder())
 learn.fit(1)
 assert_close(learn[Recorder].lrs[50], 0.5 * 50 / 100)
 
@@ -1054,18 +987,13 @@ r"""
 """
 
 # %% tags=["solution"]
-Tracer.heard.clear()
+Tracer.heard = []
 learner(Tracer()).fit(2)
-assert_equal(Tracer.heard.count("after_step"), 2 * len(batches()))
-assert_equal(
-    Tracer.heard.count("after_loss"), 2 * (len(batches()) + len(valid))
-)
-assert_equal(Tracer.heard.count("after_cancel_batch"), 0)
+n_losses = 2 * (len(batches()) + len(valid))
+assert_equal(Tracer.heard.count("after_loss"), n_losses)
 
 # %% [markdown]
 r"""
-How a run is saved, and goes on to the bit where it was killed, is the starred
-chapter {doc}`/3_training/10_checkpoint`. The learning rate has been a constant
-so far. What it should do over a training run is a question of its own:
-{doc}`/3_training/5_annealing`.
+The learning rate has been a constant so far. What it should do over a training
+run is a question of its own: {doc}`/3_training/5_annealing`.
 """

@@ -9,7 +9,13 @@ from groundup import nn, optim
 from groundup.data import DataLoader, Dataset
 from groundup.nn.functional import mse_loss
 from groundup.scores import mean_absolute_error
-from groundup.training import EarlyStopping, EpochMetric, Learner, SaveBest
+from groundup.training import (
+    CSVLog,
+    EarlyStopping,
+    EpochMetric,
+    Learner,
+    SaveBest,
+)
 
 
 class Patients(Dataset):
@@ -36,7 +42,8 @@ def explained(prediction: torch.Tensor, target: torch.Tensor) -> float:
 torch.manual_seed(0)
 train = DataLoader(Patients(slice(0, 342)), batch_size=32, shuffle=True)
 valid = DataLoader(Patients(slice(342, None)), batch_size=50)
-best = f"{tempfile.mkdtemp()}/best.safetensors"
+folder = tempfile.mkdtemp()
+best, log = f"{folder}/best.safetensors", f"{folder}/log.csv"
 learn = Learner(
     nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, 1)),
     train,
@@ -45,7 +52,7 @@ learn = Learner(
     lr=0.01,
     loss=mse_loss,
     metrics=[mean_absolute_error, EpochMetric(explained, "explained")],
-    callbacks=[EarlyStopping(patience=10), SaveBest(best)],
+    callbacks=[EarlyStopping(patience=10), SaveBest(best), CSVLog(log)],
 )
 learn.fit(100)
 learn.load(best)

@@ -560,6 +560,25 @@ def test_three_parts_are_asked_about():
         learner(train=[(x, x, y)]).fit(1)
 
 
+@pytest.mark.parametrize(
+    ("batch", "input", "target"),
+    [
+        ((x, y), x, y),
+        ([x, y], x, y),
+        ([x], x, None),
+        (((x, x), y), (x, x), y),
+        (({"a": x}, {"b": y}), {"a": x}, {"b": y}),
+        ({"a": x, "b": x}, {"a": x, "b": x}, None),
+        (x[:2], x[:2], None),  # two rows are no pair
+    ],
+)
+def test_a_pair_is_input_and_target_and_all_else_is_input(batch, input, target):
+    found = learner().unpack(batch)
+    for ours, expected in zip(found, (input, target), strict=True):
+        assert type(ours) is type(expected)
+        torch.testing.assert_close(ours, expected)
+
+
 # Bad input, in plain words
 
 

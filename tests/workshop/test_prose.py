@@ -35,7 +35,6 @@ OPEN = {
     "3_training/1_loss",
     "3_training/2_data",
     "3_training/3_optim",
-    "3_training/4_learner",
     "3_training/6_inside",
     "3_training/7_workers",
 }

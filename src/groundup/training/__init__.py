@@ -3,6 +3,7 @@
 
 from groundup.training.annealing import Anneal as Anneal
 from groundup.training.annealing import progress_of as progress_of
+from groundup.training.callback import CANCELS as CANCELS
 from groundup.training.callback import Callback as Callback
 from groundup.training.callback import Cancel as Cancel
 from groundup.training.callback import CancelBatch as CancelBatch
@@ -14,6 +15,7 @@ from groundup.training.callback import Run as Run
 from groundup.training.callback import gravest as gravest
 from groundup.training.callbacks import Accumulate as Accumulate
 from groundup.training.callbacks import ClipGradient as ClipGradient
+from groundup.training.callbacks import CSVLog as CSVLog
 from groundup.training.callbacks import Device as Device
 from groundup.training.callbacks import EarlyStopping as EarlyStopping
 from groundup.training.callbacks import FiniteLoss as FiniteLoss

@@ -52,42 +52,37 @@ class Run:
 class Cancel(Exception):
     """Leaves a level of the loop; raise one of those below."""
 
-    level, width = "", 0
-
 
 class CancelBatch(Cancel):
     """Leaves the rest of this batch out; gradients stay as they are."""
-
-    level = "batch"
 
 
 class CancelTraining(Cancel):
     """Leaves the other training batches of this epoch out."""
 
-    level, width = "training", 1
-
 
 class CancelValidation(Cancel):
     """Leaves the other validation batches out; metrics are of those seen."""
-
-    level, width = "validation", 1
 
 
 class CancelEpoch(Cancel):
     """Leaves the rest of the epoch out, its validation too."""
 
-    level, width = "epoch", 2
-
 
 class CancelFit(Cancel):
     """Ends the training."""
 
-    level, width = "fit", 3
+
+_TRAIN = {"batch": CancelBatch, "training": CancelTraining}
+_WIDER = {"validation": CancelValidation, "epoch": CancelEpoch}
+CANCELS = {**_TRAIN, **_WIDER, "fit": CancelFit}
 
 
 def gravest(*errors: BaseException) -> BaseException:
     """That which decides: any error, else the widest cancel; else the first."""
-    widths = [e.width if isinstance(e, Cancel) else 4 for e in errors]
+    kinds = tuple(CANCELS.values())
+    found = [[isinstance(e, kind) for kind in kinds] for e in errors]
+    widths = [row.index(True) if any(row) else len(kinds) for row in found]
     return errors[widths.index(max(widths))]
 
 

@@ -1,6 +1,7 @@
 # Extracted from book/3_training/11_learner.py; edit it there.
 """What people change about training, a class each."""
 
+import csv
 import math
 import operator
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ from groundup.data.collate import to_device
 from groundup.nn.utils.clip import clip_grad_norm_
 from groundup.training.callback import Callback, CancelBatch, Run
 from groundup.training.learner import Learner
+from groundup.training.metrics import floats
+from groundup.training.recorder import Recorder
 
 
 class Device(Callback):
@@ -49,31 +52,30 @@ class FiniteLoss(Callback, default=True):
     def __init__(self, every: int = 100):
         self.every = every
         self.losses: list[Tensor] = []  # not yet read
-        self.places: list[str] = []
 
     def before_training(self, run: Run) -> None:
         """Forget what an epoch that was left has not read."""
-        self.losses, self.places = [], []
+        self.losses = []
 
     def after_loss(self, run: Run) -> None:
         """Look at the loss, or keep it for later."""
-        if run.training:
-            self.losses.append(run.loss.detach())
-            self.places.append(run.place)
-            if run.loss.is_cpu or len(self.losses) >= self.every:
-                self._read(run)
+        if not run.training:
+            return
+        self.losses.append(run.loss.detach())
+        if run.loss.is_cpu or len(self.losses) >= self.every:
+            self._read(run)
 
     def _read(self, run: Run) -> None:
-        losses, places = self.losses, self.places
-        self.losses, self.places = [], []
-        values = [each.item() for each in losses]
+        losses, self.losses = self.losses, []
+        values = floats(losses)
         if all(map(math.isfinite, values)):
             return
         first = [*map(math.isfinite, values)].index(False)
         lr, n = run.optimizer.param_groups[0]["lr"], len(values) - first - 1
         since = f"{n} steps after it" if n else "those before it"
+        place = f"epoch {run.epoch}, batch {run.batch_idx - n}"
         raise FloatingPointError(
-            f"the loss is {values[first]} in {places[first]} "
+            f"the loss is {values[first]} in {place} "
             f"(learning rate {lr:g}); the weights are {since}"
         )
 
@@ -230,3 +232,23 @@ class SaveBest(Callback):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from there."""
         self.best = state_dict["best"]
+
+
+class CSVLog(Callback):
+    """Writes the recorder's rows as comma-separated values, names first."""
+
+    order = 15  # after the recorder
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def after_epoch(self, run: Run) -> None:
+        """Write all rows so far."""
+        rows = run[Recorder].rows
+        names = dict.fromkeys(name for row in rows for name in row)
+        new = self.path.with_name(f"{self.path.name}.tmp")
+        with new.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [*names])
+            writer.writeheader()
+            writer.writerows(rows)
+        new.replace(self.path)

@@ -17,8 +17,8 @@ from torch import Tensor
 from groundup.data.collate import to_device
 from groundup.nn.functional.loss import cross_entropy
 from groundup.optim.parts import make_optimizer
-from groundup.training.batch import predict, unpack
 from groundup.training.callback import (
+    CANCELS,
     DEFAULTS,
     EVENTS,
     Callback,
@@ -47,7 +47,14 @@ class Learner(Run):
 
     def unpack(self, batch: Any) -> tuple:
         """Input and target of a batch; a third is what the loss counts."""
-        return unpack(batch)
+        if not isinstance(batch, tuple | list):
+            return batch, None
+        if len(batch) > 2:
+            raise ValueError(
+                f"a batch of {len(batch)} parts: which go into the model? "
+                "Override `unpack(batch)`: `return batch[:2], batch[2]`"
+            )
+        return (batch[0], batch[1]) if len(batch) == 2 else (batch[0], None)
 
     def __init__(
         self,
@@ -75,6 +82,36 @@ class Learner(Run):
         first = default_callbacks() if defaults is None else defaults
         self.active = self.callbacks = [*first, *callbacks]
 
+    def call(self, event: str) -> None:
+        """Tell the callbacks of an event."""
+        for _, handle in self._handlers[event]:
+            handle(self)
+
+    def _resolve(self, callbacks: Sequence["Callback"]) -> None:
+        self.active = sorted(callbacks, key=lambda each: each.order)
+        self._handlers: Mapping[str, Sequence[tuple[int, Callable]]] = {
+            event: [
+                (place, handle)
+                for place, callback in enumerate(self.active)
+                if (handle := getattr(callback, event)) != callback.ignore
+            ]
+            for event in EVENTS
+        }
+
+    def _level(self, name: str, body: Callable, *args: Any) -> None:
+        begun = ended = -1
+        try:
+            for place, handle in self._handlers[f"before_{name}"]:
+                begun = place
+                handle(self)
+            begun = len(self.active)
+            body(*args)
+            for place, handle in self._handlers[f"after_{name}"]:
+                ended = place
+                handle(self)
+        except BaseException as error:
+            self._cancelled(name, error, range(ended + 1, begun))
+
     def fit(
         self,
         n_epochs: int,
@@ -97,42 +134,56 @@ class Learner(Run):
             wrong = f"{type(error).__name__} in {self.place}: nothing to leave"
             raise RuntimeError(wrong) from error
         except KeyboardInterrupt:
-            message = f"stopped in {self.place}; the model is trained so far, "
-            raise KeyboardInterrupt(
-                f"{message}and `fit` goes on with it"
-            ) from None
+            told = f"stopped in {self.place}; the model is trained so far"
+            raise KeyboardInterrupt(told) from None
         finally:
             self._fits = False
 
-    def _level(self, name: str, body: Callable, *args: Any) -> None:
-        begun = ended = -1
-        try:
-            for place, handle in self._handlers[f"before_{name}"]:
-                begun = place
-                handle(self)
-            begun = len(self.active)
-            body(*args)
-            for place, handle in self._handlers[f"after_{name}"]:
-                ended = place
-                handle(self)
-        except BaseException as error:
-            self._cancelled(name, error, range(ended + 1, begun))
+    def train_step(self) -> None:
+        """What a batch of training does; override it for another kind."""
+        self.compute_loss()
+        self.backward(self.loss)
+        self.update()
 
-    def _resolve(self, callbacks: Sequence["Callback"]) -> None:
-        self.active = sorted(callbacks, key=lambda each: each.order)
-        self._handlers: Mapping[str, Sequence[tuple[int, Callable]]] = {
-            event: [
-                (place, handle)
-                for place, callback in enumerate(self.active)
-                if (handle := getattr(callback, event)) != callback.ignore
-            ]
-            for event in EVENTS
-        }
+    def compute_loss(self) -> None:
+        """Set `prediction` and `loss`, and say so."""
+        self._predict()
+        loss = self.loss_function(self.prediction, self.target)
+        if isinstance(loss, tuple):
+            loss, self._count = loss
+        if loss.ndim:
+            raise ValueError(
+                f"the loss has the shape {(*loss.shape,)}, but a learner needs "
+                "one number: return the mean, `loss.mean()`"
+            )
+        self.loss = loss
+        self.call("after_loss")
 
-    def call(self, event: str) -> None:
-        """Tell the callbacks of an event."""
-        for _, handle in self._handlers[event]:
-            handle(self)
+    def update(self, optimizer: Any = None) -> None:
+        """Step an optimizer, by default the only one; drop all gradients."""
+        self.call("before_step")
+        (self.optimizer if optimizer is None else optimizer).step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        self.call("after_step")
+
+    def _predict(self) -> None:
+        """A tuple or a dictionary holds the model's arguments."""
+        input, model = self.input, self.model
+        if isinstance(input, tuple | list):
+            self.prediction = model(*input)
+        elif isinstance(input, Mapping):
+            self.prediction = model(**input)
+        else:
+            self.prediction = model(input)
+        self.call("after_predict")
+
+    @property
+    def count(self) -> Any:
+        """Items that the loss is the mean of."""
+        if self._count is None:
+            self._count = self.count_items(self.target)
+        return self._count
 
     def _fit(self) -> None:
         while self.epoch < self.stop_epoch:
@@ -154,42 +205,6 @@ class Learner(Run):
             loader = islice(loader, max(0, self._cut - first))
         self._batches(loader, first, self.train_step)
 
-    def train_step(self) -> None:
-        """What a batch of training does; override it for another kind."""
-        self.compute_loss()
-        self.backward(self.loss)
-        self.update()
-
-    def compute_loss(self) -> None:
-        """Set `prediction` and `loss`, and say so."""
-        self.prediction = predict(self.model, self.input)
-        self.call("after_predict")
-        loss = self.loss_function(self.prediction, self.target)
-        if isinstance(loss, tuple):
-            loss, self._count = loss
-        if loss.ndim:
-            raise ValueError(
-                f"the loss has the shape {(*loss.shape,)}, but a learner needs "
-                "one number: return the mean, `loss.mean()`"
-            )
-        self.loss = loss
-        self.call("after_loss")
-
-    def update(self, optimizer: Any = None) -> None:
-        """Step an optimizer, by default the only one; drop all gradients."""
-        self.call("before_step")
-        (self.optimizer if optimizer is None else optimizer).step()
-        self.optimizer.zero_grad()
-        self.step += 1
-        self.call("after_step")
-
-    @property
-    def count(self) -> Any:
-        """Items that the loss is the mean of."""
-        if self._count is None:
-            self._count = self.count_items(self.target)
-        return self._count
-
     def _batches(self, loader: Iterable, first: int, body: Callable) -> None:
         self.batch_idx = first - 1
         for self.batch_idx, batch in enumerate(loader, first):
@@ -200,11 +215,9 @@ class Learner(Run):
             self._count = count[0] if count else None
             self._level("batch", body)
         if self.batch_idx < 0:
-            raise ValueError(
-                f"the {'training' if self.training else 'validation'} loader "
-                "gave no batch: is it empty, at its end, or shorter than one "
-                "batch that `drop_last` leaves out?"
-            )
+            kind = "training" if self.training else "validation"
+            wrong = f"the {kind} loader gave no batch: empty, at its end, or "
+            raise ValueError(f"{wrong}all dropped by `drop_last`?")
 
     _fits = False  # whether a fit runs now
 
@@ -235,9 +248,7 @@ class Learner(Run):
         """Loss and metrics by name over a loader, `valid` by default."""
         loader = self.valid if loader is None else loader
         if loader is None:
-            raise ValueError(
-                "the learner has no `valid`: pass what to evaluate"
-            )
+            raise ValueError("the learner has no `valid`: pass a loader")
         with self._aside():
             return self._evaluate(loader)
 
@@ -265,17 +276,15 @@ class Learner(Run):
         return (joined, join(targets)) if with_targets else joined
 
     def _predict_batch(self, seen: list) -> None:
-        self.prediction = predict(self.model, self.input)
-        self.call("after_predict")
+        self._predict()
         seen.append((self.prediction, self.target))
 
     def save(self, path: str | Path) -> None:
         """Write the model's weights and buffers, whole or not at all."""
         state = self.model.state_dict().items()
         own = {n: t.detach().cpu().contiguous().clone() for n, t in state}
-        new = Path(f"{path}.tmp")
-        new.write_bytes(safetensors.torch.save(own))
-        os.replace(new, path)
+        safetensors.torch.save_file(own, f"{path}.tmp")
+        os.replace(f"{path}.tmp", path)
 
     def load(self, path: str | Path) -> None:
         """Read into the model what `save` wrote."""
@@ -288,7 +297,7 @@ class Learner(Run):
                     handle(self)
                 except BaseException as other:
                     error = gravest(error, other)
-        if not isinstance(error, Cancel) or error.level != name:
+        if not isinstance(error, CANCELS[name]):
             raise error
 
 

@@ -1,9 +1,7 @@
 # Extracted from book/3_training/4_learner.py; edit it there.
 """The course of a training run, kept and drawn."""
 
-import csv
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,11 +15,7 @@ if TYPE_CHECKING:
 
 
 class Recorder(Callback, default=True):
-    """Keeps losses and learning rates, a row of numbers an epoch, and plots.
-
-    `losses`, `lrs` and `counts` have an entry a training batch, `rows` one
-    an epoch.
-    """
+    """Keeps losses and learning rates, a row of numbers an epoch, and plots."""
 
     def __init__(self):
         self.losses: list[Tensor | float] = []  # of each batch
@@ -59,14 +53,6 @@ class Recorder(Callback, default=True):
         self.rows.append({"epoch": run.epoch, "train_loss": loss, **results})
         self.ends.append(len(self.losses))
 
-    def to_csv(self, path: str | Path) -> None:
-        """Write the rows as comma-separated values, with their names first."""
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self.rows)
-
     def plot_loss(self, ax: "Axes | None" = None, smooth: int = 20) -> "Axes":
         """The losses of the batches, averaged over some, and of validation."""
         import matplotlib.pyplot as plt
@@ -94,17 +80,15 @@ class Recorder(Callback, default=True):
 
     def state_dict(self) -> dict[str, Any]:
         """All that was recorded, for checkpoints."""
-        kept = {"losses": self.losses, "lrs": self.lrs, "counts": self.counts}
-        tensors = {
-            name: torch.tensor(floats(values), dtype=torch.float64)
-            for name, values in kept.items()
-        }
-        whole = {"rows": self.rows, "ends": self.ends, "start": self.start}
-        return {**tensors, **whole}
+        state = {"rows": self.rows, "ends": self.ends, "start": self.start}
+        for name in ("losses", "lrs", "counts"):
+            values = floats(vars(self)[name])
+            state[name] = torch.tensor(values, dtype=torch.float64)
+        return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from what another recorder kept."""
         for name in ("losses", "lrs", "counts"):
             setattr(self, name, state_dict[name].tolist())
-        self.rows = list(state_dict["rows"])
-        self.ends, self.start = list(state_dict["ends"]), state_dict["start"]
+        self.rows, self.ends = [*state_dict["rows"]], [*state_dict["ends"]]
+        self.start = state_dict["start"]

@@ -29,7 +29,6 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
 import torch
 from IPython.display import Markdown
 from torch import Tensor
@@ -42,7 +41,11 @@ from groundup.inside.hooks import (
     watch_gradients,
     watch_outputs,
 )
-from groundup.inside.model_checks import check_activations, check_nonlinear
+from groundup.inside.model_checks import (
+    call_model,
+    check_activations,
+    check_nonlinear,
+)
 from groundup.inside.statistics import Statistics, plot_histograms
 from groundup.inside.step_checks import (
     check_gradients,
@@ -55,9 +58,11 @@ from groundup.nn.functional.probability import log_softmax, softmax
 from groundup.nn.module import Handle
 from groundup.optim.sgd import SGD
 from groundup.testing import assert_equal
-from groundup.training.batch import predict
 from groundup.training.callback import Callback, Run
 from groundup.training.learner import Learner
+
+# %%
+import matplotlib.pyplot as plt
 
 torch.set_num_threads(1)  # small layers are not worth a second one
 images, digits = mnist()
@@ -590,6 +595,7 @@ def check_labels(input: Tensor, target: Tensor) -> str | None:
     )
 
 
+# %% tags=["export"] module="inside.data_checks"
 def _nearest(x: Tensor, places: Tensor) -> Tensor:
     """The place nearest to each row: (n, d), (k, d) -> (n,)"""
     # |x - p|² without |x|², which is the same for every p
@@ -751,7 +757,8 @@ def check_rows(predict: Callable[[Any], Tensor], input: Any) -> str | None:
         return f"a batch of one row gives {shapes}"
     if _is_near(together, alone):
         return None
-    return f"a row alone is answered differently, by up to {_gap(together, alone):.2g}"
+    gap = _gap(together, alone)
+    return f"a row alone is answered differently, by up to {gap:.2g}"
 
 
 @torch.no_grad()
@@ -766,6 +773,13 @@ def check_repeats(predict: Callable[[Any], Tensor], input: Any) -> str | None:
     )
 
 
+# %% [markdown]
+r"""
+Equal means up to rounding, and rows are those of every tensor in a batch.
+"""
+
+
+# %% tags=["export"] module="inside.repeat_checks"
 def _gap(first: Tensor, second: Tensor) -> float:
     return (first - second).abs().max().item()
 
@@ -776,7 +790,7 @@ def _is_near(first: Tensor, second: Tensor) -> bool:
     return _gap(first, second) <= small * (1 + first.abs().max().item())
 
 
-# %% Rows of any batch tags=["export", "internal"] module="inside.repeat_checks"
+# %% tags=["export", "internal"] module="inside.repeat_checks"
 def first_rows(batch: Any, n: int = 1, start: int = 0) -> Any:
     """Some rows of every tensor in a batch, however they are nested."""
     rows = slice(start, start + n)
@@ -898,6 +912,7 @@ def check_scores(output: Tensor) -> str | None:
     )
 
 
+# %% tags=["export"] module="inside.loss_checks"
 def check_loss(
     loss: Callable[[Any, Any], Any],
     output: Tensor,
@@ -1034,7 +1049,7 @@ to a number that is added to all scores.
 def _examine_model(learn: Learner, input: Any) -> dict[str, str | None]:
     """The model's modules, and its answers for rows of any kind."""
     model = _trial(learn, None).model.eval()
-    answer = partial(predict, model)
+    answer = partial(call_model, model)
     found = {
         "activations": check_activations(model, input),
         "nonlinear": check_nonlinear(model, input),
@@ -1049,12 +1064,13 @@ def _examine_model(learn: Learner, input: Any) -> dict[str, str | None]:
     return found
 
 
+# %% tags=["export"] module="inside.examination"
 def _examine_loss(
     learn: Learner, input: Any, target: Any, weighed: bool
 ) -> dict[str, str | None]:
     """The loss, its graph and the gradients, in training mode."""
     trial = _trial(learn, None)
-    output = predict(trial.model.train(), input)
+    output = call_model(trial.model.train(), input)
     loss = trial.loss_function(output, target)
     loss = loss[0] if isinstance(loss, tuple) else loss
     groups = trial.optimizer.param_groups
@@ -1067,6 +1083,12 @@ def _examine_loss(
     if isinstance(output, Tensor) and not weighed:
         found |= _examine_scores(trial, output.detach(), target)
     return found
+
+
+# %% [markdown]
+r"""
+What enters the loss is looked at last.
+"""
 
 
 # %% The scores tags=["export"] module="inside.examination"
@@ -1239,6 +1261,12 @@ def sick_models() -> dict[str, Module]:
         "parameters": Listed(),
         "gradients": Sequential(*layers[:2], Detach(), *layers[2:]),
     }
+
+
+# %% [markdown]
+r"""
+Those of the data, of the loss and of the step are a line each.
+"""
 
 
 # %%

@@ -18,7 +18,6 @@ them, are in {doc}`/3_training/13_inside`.
 | `output`, activation | `(n, ...)` | what a module returns for a batch |
 | gradient of an output | as `output` | the loss's gradient with respect to it |
 | unit | | one column of a linear layer's output |
-| `every` | | one batch in so many is recorded |
 """
 
 # %% Imports tags=["hide-input"]
@@ -38,7 +37,6 @@ from groundup.nn import Linear, Module, ReLU, Sequential, init
 from groundup.nn.functional.loss import cross_entropy
 from groundup.nn.module import Handle
 from groundup.testing import assert_equal
-from groundup.training.batch import predict
 
 # %% [markdown]
 r"""
@@ -246,6 +244,7 @@ class _Tell(torch.autograd.Function):
         return None, grad
 
 
+# %% Watching gradients tags=["export"]
 def watch_gradients(
     modules: Mapping[str, Module], see: Callable[[str, Tensor], Any]
 ) -> Handles:
@@ -331,6 +330,12 @@ class Statistics:
         self.unit_axis = unit_axis
         self.n_seen: Counter[str] = Counter()
         self.kept: dict[str, list[Snapshot]] = defaultdict(list)
+
+
+# %% [markdown]
+r"""
+The snapshot itself:
+"""
 
 
 # %% tags=["export"] module="inside.statistics"
@@ -552,19 +557,15 @@ and where the parameters are. With hooks that is a few lines.
 
 
 # %%
-lines = ["| module | kind | output | parameters |", "| --- " * 4 + "|"]
-
-
-def note(name: str, output: Tensor) -> None:
-    module = leaf_modules(model)[name]
-    n = sum(param.numel() for param in module.parameters())
-    cells = name, type(module).__name__, tuple(output.shape), f"{n:,}"
-    lines.append(f"| {' | '.join(map(str, cells))} |")
-
-
-with watch_outputs(leaf_modules(model), note):
+shapes = {}
+with watch_outputs(
+    leaf_modules(model), lambda name, out: shapes.update({name: out.shape})
+):
     model(x[:64])
-Markdown("\n".join(lines))
+for name, module in leaf_modules(model).items():
+    n_params = sum(param.numel() for param in module.parameters())
+    shapes[name] = type(module).__name__, tuple(shapes[name]), n_params
+shapes
 
 # %% [markdown]
 r"""
@@ -601,6 +602,7 @@ class Experiment:
                     param -= self.lr * param.grad
 
 
+# %% tags=["hide-input"]
 def beside(bug: type[Experiment], look: Callable, label: str) -> None:
     """What `look` sees of the healthy run, in blue, and of the bug."""
     figure, ax = plt.subplots(figsize=(5.2, 1.9))
@@ -628,10 +630,18 @@ differ by their biases, though each may say the same to every row.)
 """
 
 
-# %% How far do rows differ? tags=["export"] module="inside.model_checks"
+# %% How far do rows differ? tags=["export", "internal"] module="inside.model_checks"
 """Checks of a model: a sentence about what is wrong, or None."""
 
 
+def call_model(model: Module, input: Any) -> Any:
+    """The model's output; a tuple or a dictionary holds its arguments."""
+    if isinstance(input, Mapping):
+        return model(**input)
+    return model(*input) if isinstance(input, tuple | list) else model(input)
+
+
+# %% tags=["export"] module="inside.model_checks"
 @torch.no_grad()
 def check_activations(
     model: Module, input: Any, low: float = 0.001, high: float = 10.0
@@ -651,7 +661,7 @@ def check_activations(
         module.register_forward_hook(partial(hook, name))
         for name, module in leaf_modules(model).items()
     ):
-        predict(model, input)
+        call_model(model, input)
     wrong = [f"{v:.2g} in {k}" for k, v in stds.items() if not low <= v <= high]
     if not wrong:
         return None
@@ -705,7 +715,7 @@ def check_nonlinear(model: Module, input: Any) -> str | None:
         for name, module in model.named_modules()
         if isinstance(module, Linear | torch.nn.Linear)
     ):
-        predict(model, input)
+        call_model(model, input)
     return f"nothing lies between {', '.join(found)}" if found else None
 
 
@@ -921,20 +931,12 @@ for kind in (Experiment, *bugs):
 assert said[Experiment] == n_seeds * [set()]
 assert all(bug in found for bug in bugs for found in said[bug])
 
-# %% tags=["hide-input"]
+# %%
 healthy = torch.tensor(scores[Experiment])
 lost = {bug: healthy - torch.tensor(scores[bug]) for bug in bugs}
-lines = ["| bug | found by its check | accuracy lost |", "| --- | --- | --- |"]
-for bug, each in lost.items():
-    n = sum(bug in found for found in said[bug])
-    change = f"{100 * each.mean():.1f} ± {100 * each.std():.1f} points"
-    lines.append(f"| `{bug.__name__}` | {n} of {n_seeds} | {change} |")
-Markdown("\n".join(lines))
-
-# %%
 unseen = {bug for bug in bugs if lost[bug].mean() < lost[bug].std()}
 assert unseen == {MissingReLU, LayerInList}
-healthy.mean(), healthy.std()
+{bug.__name__: (d.mean(), d.std()) for bug, d in lost.items()}
 
 # %% [markdown]
 r"""
@@ -946,15 +948,12 @@ seeds: no accuracy would have found them.
 r"""
 ## What we built
 
-* `Handles`, `leaf_modules`, `watch_outputs`, `watch_gradients`
-  (`inside.hooks`): hooks on many modules that come off together.
-* `Statistics`, `plot_moments`, `plot_histograms`, `draw_histograms`,
-  `plot_dead` (`inside.statistics`): what is kept of activations and gradients,
-  and its pictures.
-* `check_activations`, `check_nonlinear` (`inside.model_checks`): what is wrong
-  with a model.
-* `check_parameters`, `check_gradients`, `check_step_size`
-  (`inside.step_checks`): with a step.
+* `inside.hooks`: `Handles`, `leaf_modules`, `watch_outputs`, `watch_gradients`,
+  hooks on many modules that come off together.
+* `inside.statistics`: `Statistics` of activations or gradients, and its
+  pictures, `plot_moments`, `plot_histograms`, `draw_histograms`, `plot_dead`.
+* `inside.model_checks`: `check_activations`, `check_nonlinear`.
+* `inside.step_checks`: `check_parameters`, `check_gradients`, `check_step_size`.
 
 ## Questions
 
@@ -1018,22 +1017,16 @@ assert_equal(of_weight.series("weight", "std").shape, torch.Size([20]))
 
 # %% [markdown]
 r"""
-**3.** A sixth bug: all weights start at zero. Which of the five checks find it?
+**3.** A sixth bug: a learning rate of one millionth. Which of the checks find it?
 """
 
 
 # %% tags=["solution"]
-class AllZero(Experiment):
-    @torch.no_grad()
-    def build(self) -> Module:
-        model = network()
-        for param in model.parameters():
-            init.zeros_(param)
-        return model
+class TooSlow(Experiment):
+    lr = 1e-6
 
 
-# Rows do not differ, and only the last bias gets a gradient.
-assert {UnitVariance, CutOff} <= findings(AllZero(seed=0))
+assert_equal(findings(TooSlow(seed=0)), {TooFast})
 
 # %% [markdown]
 r"""

@@ -18,7 +18,11 @@ from groundup.inside.data_checks import (
     check_shuffled,
 )
 from groundup.inside.loss_checks import check_loss, check_scores
-from groundup.inside.model_checks import check_activations, check_nonlinear
+from groundup.inside.model_checks import (
+    call_model,
+    check_activations,
+    check_nonlinear,
+)
 from groundup.inside.repeat_checks import (
     check_fresh,
     check_repeats,
@@ -30,7 +34,6 @@ from groundup.inside.step_checks import (
     check_parameters,
     check_step_size,
 )
-from groundup.training.batch import predict
 from groundup.training.callback import Run
 from groundup.training.learner import Learner
 
@@ -82,7 +85,7 @@ def _are_labels(target: Any) -> bool:
 def _examine_model(learn: Learner, input: Any) -> dict[str, str | None]:
     """The model's modules, and its answers for rows of any kind."""
     model = _trial(learn, None).model.eval()
-    answer = partial(predict, model)
+    answer = partial(call_model, model)
     found = {
         "activations": check_activations(model, input),
         "nonlinear": check_nonlinear(model, input),
@@ -102,7 +105,7 @@ def _examine_loss(
 ) -> dict[str, str | None]:
     """The loss, its graph and the gradients, in training mode."""
     trial = _trial(learn, None)
-    output = predict(trial.model.train(), input)
+    output = call_model(trial.model.train(), input)
     loss = trial.loss_function(output, target)
     loss = loss[0] if isinstance(loss, tuple) else loss
     groups = trial.optimizer.param_groups

@@ -1,6 +1,7 @@
 # Extracted from book/3_training/6_inside.py; edit it there.
 """Checks of a model: a sentence about what is wrong, or None."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,13 @@ from torch import Tensor
 from groundup.inside.hooks import Handles, leaf_modules
 from groundup.nn.linear import Linear
 from groundup.nn.module import Module
-from groundup.training.batch import predict
+
+
+def call_model(model: Module, input: Any) -> Any:
+    """The model's output; a tuple or a dictionary holds its arguments."""
+    if isinstance(input, Mapping):
+        return model(**input)
+    return model(*input) if isinstance(input, tuple | list) else model(input)
 
 
 @torch.no_grad()
@@ -32,7 +39,7 @@ def check_activations(
         module.register_forward_hook(partial(hook, name))
         for name, module in leaf_modules(model).items()
     ):
-        predict(model, input)
+        call_model(model, input)
     wrong = [f"{v:.2g} in {k}" for k, v in stds.items() if not low <= v <= high]
     if not wrong:
         return None
@@ -63,5 +70,5 @@ def check_nonlinear(model: Module, input: Any) -> str | None:
         for name, module in model.named_modules()
         if isinstance(module, Linear | torch.nn.Linear)
     ):
-        predict(model, input)
+        call_model(model, input)
     return f"nothing lies between {', '.join(found)}" if found else None

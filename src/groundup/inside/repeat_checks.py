@@ -20,7 +20,8 @@ def check_rows(predict: Callable[[Any], Tensor], input: Any) -> str | None:
         return f"a batch of one row gives {shapes}"
     if _is_near(together, alone):
         return None
-    return f"a row alone is answered differently, by up to {_gap(together, alone):.2g}"
+    gap = _gap(together, alone)
+    return f"a row alone is answered differently, by up to {gap:.2g}"
 
 
 @torch.no_grad()

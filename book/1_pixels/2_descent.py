@@ -131,12 +131,13 @@ r"""
 with `requires_grad_`. When `backward` is called on the result, it applies the
 rules of school to each of them in turn, and the slope appears in `grad`. This
 is {term}`automatic differentiation`. We have not built it, so we take it on
-loan: {doc}`/2_backward/5_autograd` pays it back. One function holds the loan,
+loan: {doc}`/2_backward/5_autograd` builds it and
+{doc}`/2_backward/9_engine` pays it back. One function holds the loan,
 so that the rest of the chapter can forget about it.
 """
 
 
-# %% A borrowed derivative loans="torch.Tensor.requires_grad_ torch.Tensor.backward torch.Tensor.grad" repaid="2_backward/5_autograd"
+# %% A borrowed derivative loans="torch.Tensor.requires_grad_ torch.Tensor.backward torch.Tensor.grad" repaid="2_backward/9_engine"
 def gradient(loss: Callable, params: Tensor) -> Tensor:
     marked = params.clone().requires_grad_()
     loss(marked).backward()

@@ -343,7 +343,7 @@ came about. `no_grad` says: do not record this.
 """
 
 
-# %% Without recording loans="torch.no_grad torch.Tensor.detach" repaid="2_backward/5_autograd"
+# %% Without recording loans="torch.no_grad torch.Tensor.detach" repaid="2_backward/9_engine"
 def train_epoch(model: Callable, params: list, lr: float, loader=loader):
     for x_batch, y_batch in loader:
         calculate_gradients(model, x_batch, y_batch)

@@ -432,7 +432,7 @@ under `no_grad`, which we borrow until we build it.
 """
 
 
-# %% Filling a tensor tags=["export"] loans="torch.no_grad" repaid="2_backward/5_autograd"
+# %% Filling a tensor tags=["export"] loans="torch.no_grad" repaid="2_backward/9_engine"
 @torch.no_grad()
 def uniform_(
     tensor: Tensor,

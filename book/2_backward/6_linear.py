@@ -161,7 +161,7 @@ parameter travels to another process, it reads back as the result of an
 operation, and what is not a leaf of the graph gets no gradient:
 """
 
-# %%
+# %% loans="torch.Tensor.is_leaf" repaid="2_backward/9_engine"
 pickle.loads(pickle.dumps(weight)).is_leaf
 
 # %% [markdown]

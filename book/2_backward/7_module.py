@@ -794,7 +794,7 @@ as a buffer that is sent to other machines, goes on holding it.
 """
 
 
-# %% Gradients tags=["export"]
+# %% Gradients tags=["export"] loans="torch.Tensor.grad_fn" repaid="2_backward/9_engine"
 class Module(Module):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or set them to zero in place."""

@@ -2,7 +2,7 @@
 r"""
 # The frame of an optimiser
 
-This chapter finishes what `BasicOptim` of {doc}`/1_pixels/3_network` began: the
+This chapter finishes what `Descent` of {doc}`/1_pixels/3_network` began: the
 class that holds the parameters for every optimiser of the library. You may go
 on without it.
 
@@ -11,7 +11,7 @@ things of it: a subclass fills in `update`, the step of one parameter;
 parameters may stand in groups that have rates of their own; and all of it can
 be saved.
 
-`BasicOptim` had one line about gradient descent. **What are the other lines of
+`Descent` had one line about gradient descent. **What are the other lines of
 an optimiser, those that stay when the step changes?**
 
 | word | meaning |

@@ -1,38 +1,33 @@
-"""Un-broadcasting: the transpose of broadcasting."""
+"""Steps along axes: masks that choose, indices that nobody else can change."""
 
 import pytest
 import torch
 
-from groundup.autograd.axes import unbroadcast
-from groundup.testing import assert_close
+from groundup.autograd import Variable
+from groundup.testing import assert_equal
 
-PAIRS = [
-    ((), (3,)),
-    ((1,), (3,)),
-    ((3,), (4, 3)),
-    ((4, 1), (4, 3)),
-    ((1, 3), (2, 4, 3)),
-    ((2, 1, 3), (2, 4, 3)),
-    ((3,), (0, 3)),
-    ((2, 3), (2, 3)),
-]
+INF = float("inf")
 
 
-@pytest.mark.parametrize("shape, wide", PAIRS, ids=str)
-def test_it_is_the_transpose_of_expand(shape: tuple, wide: tuple):
-    """<expand x, g> = <x, unbroadcast g>, for every x and g."""
-    torch.manual_seed(0)
-    x, grad = torch.randn(shape).double(), torch.randn(wide).double()
-    narrow = unbroadcast(grad, x.shape)
-    assert narrow.shape == x.shape
-    assert_close((x.expand(wide) * grad).sum(), (x * narrow).sum())
+def test_the_maximum_passes_nothing_to_the_losers_even_if_it_is_infinite():
+    x = Variable([1.0, 3.0, 2.0], requires_grad=True)
+    (x.amax() * Variable(INF)).backward()
+    assert_equal(x.grad, torch.tensor([0.0, INF, 0.0]))
 
 
-@pytest.mark.parametrize(
-    "shape, found", [((3,), (2,)), ((2, 3), (3,)), ((2, 3), (3, 3)), ((3,), ())]
-)
-def test_shapes_that_no_broadcast_explains_are_refused(
-    shape: tuple, found: tuple
-):
-    with pytest.raises(RuntimeError, match="for a value of"):
-        unbroadcast(torch.ones(found), torch.Size(shape))
+@pytest.mark.parametrize("wrap", [lambda i: i, lambda i: (i,), lambda i: [i]])
+def test_an_index_list_may_change_before_the_way_back(wrap):
+    x = Variable([[1.0], [2.0], [3.0]], requires_grad=True)
+    index = [0, 2]
+    picked = x[wrap(index)]
+    index[:] = [1, 1]
+    picked.sum().backward()
+    assert_equal(x.grad.flatten(), torch.tensor([1.0, 0.0, 1.0]))
+
+
+def test_an_index_tensor_that_changes_is_noticed():
+    x, index = Variable([1.0, 2.0], requires_grad=True), torch.tensor([0])
+    picked = x[index]
+    index += 1
+    with pytest.raises(RuntimeError, match="changed in place"):
+        picked.sum().backward()

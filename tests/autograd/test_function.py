@@ -113,3 +113,39 @@ def test_a_result_of_whole_numbers_is_not_recorded():
             return (x > 0).long()
 
     assert Sign.apply(Variable(torch.ones(2), requires_grad=True)).is_leaf
+
+
+def two_values(base: type) -> type:
+    """x * w and its sum; the same class on torch's base and on ours."""
+
+    class TwoValues(base):
+        @staticmethod
+        def forward(ctx: object, x: Tensor, w: Tensor) -> tuple:
+            ctx.save_for_backward(x, w)
+            return x * w, (x * w).sum()
+
+        @staticmethod
+        def backward(ctx: object, by_all: Tensor, by_sum: Tensor) -> tuple:
+            x, w = ctx.saved_tensors
+            grad = by_all + by_sum
+            return grad * w, (grad * x).sum(0)
+
+    return TwoValues
+
+
+@pytest.mark.parametrize("used", [(0,), (1,), (0, 1)])
+def test_a_function_of_two_values_equals_torchs(used: tuple):
+    torch.manual_seed(0)
+    x, w = torch.randn(4, 3), torch.randn(3)
+    results = []
+    for base, kind in (
+        (Function, lambda x: Variable(x, requires_grad=True)),
+        (torch.autograd.Function, lambda x: x.clone().requires_grad_()),
+    ):
+        leaves = kind(x), kind(w)
+        values = two_values(base).apply(*leaves)
+        total = sum((values[i] ** 2).sum() for i in used)
+        total.backward()
+        results.append([leaf.grad for leaf in leaves])
+    for ours, theirs in zip(*results, strict=True):
+        assert_close(ours, theirs)

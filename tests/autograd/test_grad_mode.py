@@ -55,3 +55,40 @@ def test_another_thread_is_not_disturbed(
 ):
     with no_grad(), ThreadPoolExecutor(1) as pool:
         assert pool.submit(enabled).result()
+
+
+@pytest.mark.parametrize("make, no_grad, enabled", MODES)
+@pytest.mark.parametrize("bare", [True, False])
+def test_it_decorates_with_and_without_brackets(make, no_grad, enabled, bare):
+    function = (no_grad if bare else no_grad())(enabled)
+    assert function() is False and enabled() is True
+
+
+@pytest.mark.parametrize("make, no_grad, enabled", MODES)
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_generator_is_off_only_while_it_runs(make, no_grad, enabled, bare):
+    closed = []
+
+    def steps():
+        try:
+            while True:
+                try:
+                    sent = yield enabled()
+                    assert sent is None or (sent, enabled()) == ("sent", False)
+                except KeyError:
+                    yield "caught", enabled()
+                    return "over"
+        finally:
+            closed.append(enabled())
+
+    generator = (no_grad if bare else no_grad())(steps)()
+    assert next(generator) is False and enabled() is True
+    assert generator.send("sent") is False
+    assert generator.throw(KeyError()) == ("caught", False)
+    with pytest.raises(StopIteration) as end:
+        next(generator)
+    assert end.value.value == "over" and closed == [False]
+    other = (no_grad if bare else no_grad())(steps)()
+    next(other)
+    other.close()
+    assert closed == [False, False] and enabled() is True

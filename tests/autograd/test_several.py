@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from groundup.autograd import Variable, cat, grad, stack, where
+from groundup.autograd import Function, Variable, cat, grad, stack, where
 from groundup.testing import assert_close, assert_equal
 
 ONES = torch.ones(3)
@@ -58,3 +58,30 @@ def test_cat_and_stack_take_tensors_too():
 def test_a_stack_of_unequal_shapes_is_refused():
     with pytest.raises(RuntimeError):
         stack([leaf(2, 3), leaf(3, 2)])
+
+
+@pytest.mark.parametrize("shapes", [[(2, 3), (3, 2)], [(6,), (2, 3)]])
+def test_a_stack_of_unequal_shapes_names_them(shapes):
+    with pytest.raises(RuntimeError, match=r"\(2, 3\)"):
+        stack([leaf(*shape) for shape in shapes])
+
+
+def test_grad_runs_no_rule_that_nobody_asked_for():
+    class Counted(Function):
+        runs = 0
+
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            Counted.runs += 1
+            return grad_output * 2
+
+    x, y = leaf(3), leaf(3)
+    output = (Counted.apply(x) * y).sum()
+    assert_equal(grad(output, y, retain_graph=True)[0], 2 * x.data)
+    assert Counted.runs == 0
+    grad(output, x)
+    assert Counted.runs == 1

@@ -1,5 +1,8 @@
 """Leaves, accumulation, changes in place, comparisons, errors."""
 
+import operator
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -159,3 +162,37 @@ def test_training_a_network_equals_torch_step_by_step(sizes: tuple):
         assert_close(loss.data, expected.detach())
         for p, q in zip(ours, theirs.parameters(), strict=True):
             assert_close(p.data, q.detach(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("data", [[0.0], [1.0], 0.0, -2.0])
+def test_a_variable_is_true_if_its_number_is(data):
+    assert bool(Variable(data)) is bool(torch.tensor(data))
+
+
+def test_the_truth_of_many_numbers_is_refused():
+    with pytest.raises(RuntimeError, match="ambiguous"):
+        bool(Variable([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3, 4)])
+def test_T_is_for_matrices(shape):
+    with pytest.raises(RuntimeError, match="for matrices, got shape"):
+        _ = Variable(torch.ones(shape)).T
+
+
+@pytest.mark.parametrize("make", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize(
+    "operation",
+    [operator.add, operator.sub, operator.mul, operator.truediv],
+)
+@pytest.mark.parametrize("left", [True, False])
+def test_numbers_of_numpy_on_either_side(make, operation, left):
+    number = make(2)
+    x = Variable([1.0, 4.0], requires_grad=True)
+    their = torch.tensor([1.0, 4.0], requires_grad=True)
+    found = operation(number, x) if left else operation(x, number)
+    expected = operation(2.0, their) if left else operation(their, 2.0)
+    assert_close(found.data, expected.detach())
+    found.sum().backward()
+    expected.sum().backward()
+    assert_close(x.grad, their.grad)

@@ -2,8 +2,10 @@
 """The public names of groundup.autograd."""
 
 from groundup.autograd import axes as axes
+from groundup.autograd import functions as functions
 from groundup.autograd import graph as graph
 from groundup.autograd import rules as rules
+from groundup.autograd.broadcasting import unbroadcast as unbroadcast
 from groundup.autograd.check import gradcheck as gradcheck
 from groundup.autograd.function import Context as Context
 from groundup.autograd.function import Function as Function

@@ -1,26 +1,11 @@
-# Extracted from book/2_backward/5_autograd.py; edit it there.
+# Extracted from book/2_backward/9_engine.py; edit it there.
 """Steps that work along axes: products, reductions, changes of shape."""
 
 import torch
 from torch import Tensor
 
+from groundup.autograd.broadcasting import unbroadcast
 from groundup.autograd.rules import Rule, Step
-
-
-def unbroadcast(grad: Tensor, shape: torch.Size) -> Tensor:
-    """A gradient summed over the axes that broadcasting from shape added."""
-    if grad.shape == shape:
-        return grad
-    extra = grad.dim() - len(shape)
-    pairs = list(zip(shape, grad.shape[max(extra, 0) :], strict=False))
-    if extra < 0 or any(size not in (1, found) for size, found in pairs):
-        found = tuple(grad.shape)
-        raise RuntimeError(
-            f"a gradient of shape {found} for a value of {tuple(shape)}"
-        )
-    ones = [extra + i for i, size in enumerate(shape) if size == 1]
-    axes = [*range(extra), *ones]
-    return grad.sum(axes).reshape(shape)
 
 
 def matmul_rule(a: Tensor, b: Tensor) -> Step:
@@ -77,7 +62,7 @@ def amax_rule(x: Tensor, dim: Dim = (), keepdim: bool = False) -> Step:
     def rule(grad: Tensor, x: Tensor, y: Tensor) -> Tensor:
         won = x == y.reshape(ones)
         shares = unbroadcast(won.to(grad.dtype), torch.Size(ones))
-        return won * (grad.reshape(ones) / shares)
+        return torch.where(won, grad.reshape(ones) / shares, 0)
 
     return y, Rule(rule, x, y)
 
@@ -117,9 +102,16 @@ def cat_rule(*tensors: Tensor, dim: int = 0) -> Step:
     return torch.cat(tensors, dim), *map(rule, range(len(sizes)))
 
 
+def _fixed(index: object) -> object:
+    """An index whose lists nobody else holds."""
+    if isinstance(index, list | tuple):
+        return type(index)(_fixed(each) for each in index)
+    return index
+
+
 def index_rule(x: Tensor, index: object) -> Step:
     """x[index], for any index that a tensor takes."""
-    shape = x.shape
+    shape, index = x.shape, _fixed(index)
 
     def rule(grad: Tensor, index: object) -> Tensor:
         places = torch.arange(shape.numel()).reshape(shape)[index].flatten()

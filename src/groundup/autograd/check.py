@@ -1,4 +1,4 @@
-# Extracted from book/2_backward/5_autograd.py; edit it there.
+# Extracted from book/2_backward/9_engine.py; edit it there.
 """A gradient checked by finite differences."""
 
 from collections.abc import Callable

@@ -1,8 +1,9 @@
-# Extracted from book/2_backward/5_autograd.py; edit it there.
+# Extracted from book/2_backward/9_engine.py; edit it there.
 """Functions whose gradient the user writes, in torch's form."""
 
-from functools import partial
+from itertools import accumulate
 
+import torch
 from torch import Tensor
 
 from groundup.autograd.variable import Variable, data_of, needs_grad, record
@@ -24,33 +25,68 @@ class Function:
     """A base to fill in: a step with a gradient written by hand."""
 
     @staticmethod
-    def forward(ctx: Context, *args: object) -> Tensor:
-        """The value, computed on plain tensors."""
+    def forward(ctx: Context, *args: object) -> Tensor | tuple[Tensor, ...]:
+        """The value, or several, computed on plain tensors."""
         raise NotImplementedError("forward(ctx, *args) is not written")
 
     @staticmethod
-    def backward(ctx: Context, grad_output: Tensor) -> Tensor | tuple:
+    def backward(ctx: Context, *grad_outputs: Tensor) -> Tensor | tuple:
         """A gradient or None for each argument of forward."""
         raise NotImplementedError("backward(ctx, grad_output) is not written")
 
     @classmethod
-    def gradients(cls, ctx: Context, grad: Tensor) -> tuple:
+    def gradients(cls, ctx: Context, *grads: Tensor) -> tuple:
         """What backward returns, checked, as a tuple."""
-        grads = cls.backward(ctx, grad)
-        grads = grads if isinstance(grads, tuple) else (grads,)
+        found = cls.backward(ctx, *grads)
+        found = found if isinstance(found, tuple) else (found,)
         expected = len(ctx.needs_input_grad)
-        if len(grads) != expected:
+        if len(found) != expected:
             raise RuntimeError(
                 f"{cls.__name__}.backward: expected {expected} gradients, "
-                f"one for each argument of forward, got {len(grads)}"
+                f"one for each argument of forward, got {len(found)}"
             )
-        return grads
+        return found
 
     @classmethod
-    def apply(cls, *args: object) -> Variable:
+    def apply(cls, *args: object) -> Variable | tuple[Variable, ...]:
         """Run forward and record backward."""
         ctx = Context(tuple(needs_grad(x) for x in args))
-        value = cls.forward(ctx, *map(data_of, args))
+        values = cls.forward(ctx, *map(data_of, args))
         operands = [x if needs_grad(x) else None for x in args]
-        rule = partial(cls.gradients, ctx)
-        return record(value, operands, rule, list(ctx.saved_tensors))
+        if isinstance(values, tuple):
+            return cls._several(ctx, values, operands)
+        return record(
+            values,
+            operands,
+            lambda grad, asked: cls.gradients(ctx, grad),
+            list(ctx.saved_tensors),
+        )
+
+    @classmethod
+    def _several(cls, ctx: Context, values: tuple, operands: list) -> tuple:
+        sizes = [value.numel() for value in values]
+
+        def rule(grad: Tensor, asked: list[bool]) -> tuple:
+            pieces = zip(grad.split(sizes), values, strict=True)
+            grads = [g.reshape(v.shape).to(v.dtype) for g, v in pieces]
+            return cls.gradients(ctx, *grads)
+
+        flat = torch.cat([value.flatten() for value in values])
+        saved = list(ctx.saved_tensors)
+        whole = record(flat, operands, rule, saved)
+        ends = accumulate(sizes)
+        return tuple(
+            _piece(whole, value, end - value.numel())
+            for value, end in zip(values, ends, strict=True)
+        )
+
+
+def _piece(whole: Variable, value: Tensor, start: int) -> Variable:
+    """A value that lies within another from `start` on."""
+
+    def rule(grad: Tensor, asked: list[bool]) -> list[Tensor]:
+        zeros = whole.data.new_zeros(whole.shape)
+        zeros[start : start + value.numel()] = grad.flatten()
+        return [zeros]
+
+    return record(value, [whole] if needs_grad(whole) else [], rule, [])

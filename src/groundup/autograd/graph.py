@@ -1,7 +1,7 @@
-# Extracted from book/2_backward/5_autograd.py; edit it there.
+# Extracted from book/2_backward/9_engine.py; edit it there.
 """The record of a computation, and the way back through it."""
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from groundup.autograd.axes import unbroadcast
+from groundup.autograd.broadcasting import unbroadcast
 
 _FREED = (
     "backward a second time: the saved values are freed after the first; "
@@ -38,7 +38,7 @@ class Node:
         self,
         value: Tensor,
         targets: list[Target | None],
-        rule: Callable[[Tensor], list[Tensor | None]],
+        rule: Callable[[Tensor, list[bool]], Iterable[Tensor | None]],
         saved: object,
     ):
         self.number = next(_births)
@@ -46,14 +46,21 @@ class Node:
         self.targets, self.rule = targets, rule
         self.saved = [(tensor, tensor._version) for tensor in _tensors(saved)]
 
-    def backward(self, grad: Tensor) -> Iterator[tuple[Target, Tensor]]:
-        """Each target, with its gradient."""
+    def backward(
+        self, grad: Tensor, leading: Set[Target] | None
+    ) -> Iterator[tuple[Target, Tensor]]:
+        """Each target that leads to what is asked for, with its gradient."""
         if self.rule is None:
             raise RuntimeError(_FREED)
         if any(tensor._version != version for tensor, version in self.saved):
             raise RuntimeError(_CHANGED)
-        for target, piece in zip(self.targets, self.rule(grad), strict=True):
-            if target is not None and piece is not None:
+        asked = [
+            each is not None and (leading is None or each in leading)
+            for each in self.targets
+        ]
+        pieces = zip(self.targets, asked, self.rule(grad, asked), strict=True)
+        for target, is_asked, piece in pieces:
+            if is_asked and piece is not None:
                 fitting = unbroadcast(piece, target.shape)
                 yield target, fitting.to(target.dtype)
 
@@ -63,13 +70,29 @@ class Node:
             self.rule = self.saved = None
 
 
+def nodes_that_lead(root: Target, wanted: Set[Target]) -> set[Target]:
+    """What lies between root and the wanted, both included."""
+    found, waiting = set(), [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Node) and node not in found:
+            found.add(node)
+            waiting += [each for each in node.targets if each is not None]
+    leading = set(wanted)
+    for node in sorted(found, key=lambda node: node.number):
+        if any(target in leading for target in node.targets):
+            leading.add(node)
+    return leading
+
+
 def propagate(
     root: Target,
     grad: Tensor,
     keep: Set[Target] = frozenset(),
     retain_graph: bool = False,
 ) -> dict[Target, Tensor]:
-    """The gradients of all leaves, and of the nodes in keep."""
+    """The gradients of all leaves, or of the leaves and nodes in keep."""
+    leading = nodes_that_lead(root, keep) if keep else None
     waiting: dict[Target, Tensor] = {}
     newest: list[tuple[int, Node]] = []
 
@@ -85,7 +108,7 @@ def propagate(
     while newest:
         _, node = heappop(newest)
         grad = waiting[node] if node in keep else waiting.pop(node)
-        for target, piece in node.backward(grad):
+        for target, piece in node.backward(grad, leading):
             arrive(target, piece)
         if not retain_graph:
             node.free()

@@ -1,11 +1,11 @@
-# Extracted from book/2_backward/5_autograd.py; edit it there.
+# Extracted from book/2_backward/9_engine.py; edit it there.
 """Functions of several variables: gradients as values, choices, joins."""
 
 from torch import Tensor
 
 from groundup.autograd.axes import cat_rule, reshape_rule
+from groundup.autograd.functions import where_rule
 from groundup.autograd.graph import first_grad, propagate
-from groundup.autograd.rules import where_rule
 from groundup.autograd.variable import Variable, apply, data_of
 
 
@@ -42,6 +42,9 @@ def cat(tensors: list[Variable], dim: int = 0) -> Variable:
 
 def stack(tensors: list[Variable], dim: int = 0) -> Variable:
     """Variables joined along a new axis."""
+    shapes = {tuple(data_of(x).shape) for x in tensors}
+    if len(shapes) > 1:
+        raise RuntimeError(f"a stack of unequal shapes: {sorted(shapes)}")
     longer = [
         apply(reshape_rule, x, data_of(x).unsqueeze(dim).shape) for x in tensors
     ]

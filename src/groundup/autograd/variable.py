@@ -1,7 +1,7 @@
-# Extracted from book/2_backward/5_autograd.py; edit it there.
+# Extracted from book/2_backward/9_engine.py; edit it there.
 """Variables: tensors that remember how they were computed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from operator import eq, ge, gt, le, lt, ne
 from typing import Self
@@ -21,23 +21,25 @@ from groundup.autograd.axes import (
     sum_rule,
     transpose_rule,
 )
+from groundup.autograd.functions import (
+    abs_rule,
+    clamp_rule,
+    exp_rule,
+    log_rule,
+    neg_rule,
+    pow_rule,
+    sigmoid_rule,
+    tanh_rule,
+)
 from groundup.autograd.grad_mode import is_grad_enabled
 from groundup.autograd.graph import Node, first_grad, propagate
 from groundup.autograd.rules import (
     Step,
-    abs_rule,
     add_rule,
-    clamp_rule,
     div_rule,
-    exp_rule,
-    log_rule,
     mul_rule,
-    neg_rule,
-    pow_rule,
     relu_rule,
-    sigmoid_rule,
     sub_rule,
-    tanh_rule,
 )
 
 
@@ -55,7 +57,13 @@ def _lift(rule: Callable[..., Step]) -> Callable:
 
 def _reflect(rule: Callable[..., Step]) -> Callable:
     """The method for an operator whose left side is no variable: 2 - x."""
-    return lambda self, other: apply(rule, other, self)
+    return lambda self, other: apply(rule, _number(other), self)
+
+
+def _number(other: object) -> object:
+    """A number or an array of NumPy's as torch's; anything else as it is."""
+    known = isinstance(other, Tensor | int | float)
+    return other if known else torch.as_tensor(other)
 
 
 def _compare(comparison: Callable) -> Callable:
@@ -93,6 +101,8 @@ class Variable:
         self.wants_grad = requires_grad
         return self
 
+    __array_ufunc__ = None  # NumPy's numbers on the left leave it to us
+
     def __repr__(self) -> str:
         origin = self.grad_fn and ", computed"
         leaf = ", requires_grad=True" if self.wants_grad else ""
@@ -100,6 +110,9 @@ class Variable:
 
     def __len__(self) -> int:
         return len(self.data)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
 
     @property
     def shape(self) -> torch.Size:
@@ -173,6 +186,11 @@ class Variable:
     @property
     def T(self) -> Self:
         """The transpose of a matrix."""
+        if self.data.dim() != 2:
+            raise RuntimeError(
+                f"T is for matrices, got shape {tuple(self.shape)}: mT exchanges "
+                "the last two axes, permute any"
+            )
         return self.transpose(0, 1)
 
     def max(
@@ -223,7 +241,7 @@ def needs_grad(x: object) -> bool:
 def record(
     value: Tensor,
     operands: list[Variable | None],
-    rule: Callable[[Tensor], list[Tensor | None]],
+    rule: Callable[[Tensor, list[bool]], Iterable[Tensor | None]],
     saved: object,
 ) -> Variable:
     """A variable for value that knows its way back, if anyone needs it."""
@@ -246,6 +264,9 @@ def apply(
     return record(
         value,
         [x for x, _ in wanted],
-        lambda grad: [rule(grad) for rule in rules],
+        lambda grad, asked: [
+            rule(grad) if its else None
+            for rule, its in zip(rules, asked, strict=True)
+        ],
         [rule.saved for rule in rules],
     )

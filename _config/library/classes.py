@@ -145,23 +145,17 @@ def supers(
 ) -> Iterator[tuple[str, int]]:
     """``super()`` that finds the earlier cell here, and the base there."""
     for method in node.body:
-        followed = {
-            id(inner.value): inner.attr
-            for inner in ast.walk(method)
-            if isinstance(inner, ast.Attribute)
-        }
-        for inner in ast.walk(method):
-            match inner:
-                case ast.Call(ast.Name("super")):
-                    name = followed.get(id(inner))
-                case _:
-                    continue
-            replaced = old.get(getattr(method, "name", ""))
-            found = replaced or old.get(name or "", None)
+        inside = [*ast.walk(method)]
+        asked = {id(e.value): e.attr for e in inside if hasattr(e, "attr")}
+        for call in inside:
+            if getattr(getattr(call, "func", None), "id", "") != "super":
+                continue
+            name = asked.get(id(call))
+            found = old.get(getattr(method, "name", "")) or old.get(name)
             if found or name is None:
                 at = f"line {(found or node).lineno}"
                 wrong = f"super() finds {at} here and the base in the library"
-                yield f"{wrong}: write the method where it begins", inner.lineno
+                yield f"{wrong}: write the method where it begins", call.lineno
 
 
 class AtOnce(Resolver):

@@ -109,36 +109,38 @@ def package_texts(
     modules: dict[str, Module], version: str = ""
 ) -> dict[str, str]:
     """The ``__init__.py`` of each package: explicit re-exports."""
-    inside: dict[str, list[str]] = {"": []} if modules else {}
+    inside: dict[tuple[str, ...], list[str]] = {(): []} if modules else {}
     for module in modules.values():
-        pieces = module.name.split(".")[:-1]
+        *pieces, last = module.name.split(".")
         for i, piece in enumerate(pieces):
-            inside.setdefault(".".join(pieces[:i]), []).append(
-                reexport(pieces[:i], piece)
-            )
-        if not pieces:
-            continue
-        lines = inside.setdefault(module.package, [])
-        if module.namespace:
-            lines.append(reexport(pieces, module.name.rpartition(".")[2]))
-        else:
-            lines += [
-                reexport(module.name.split("."), each.name)
-                for each in module.names.values()
-                if each.public
-            ]
-    texts = {}
-    for package, lines in inside.items():
-        about = f"The public names of {PACKAGE}.{package}."
-        if not package:
-            about = "The library that the book Ground Up builds."
-        folder = package.replace(".", "/") + "/" * bool(package)
-        imports = "\n".join(dict.fromkeys(lines))
-        head = f'{HEADER}; edit the chapters.\n"""{about}"""'
-        constant = f'\n__version__ = "{version}"\n'
-        tail = constant if version and not package else ""
-        texts[f"{folder}__init__.py"] = f"{head}\n\n{imports}\n{tail}"
-    return texts
+            lines = inside.setdefault((*pieces[:i],), [])
+            lines.append(reexport(pieces[:i], piece))
+        lines = inside.setdefault((*pieces,), [])
+        if pieces and module.namespace:
+            lines.append(reexport(pieces, last))
+        elif pieces:
+            public = (e.name for e in module.names.values() if e.public)
+            lines += [reexport([*pieces, last], name) for name in public]
+    return {
+        "/".join([*package, "__init__.py"]): package_text(
+            package, lines, "" if package else version
+        )
+        for package, lines in inside.items()
+    }
+
+
+def package_text(
+    package: tuple[str, ...], lines: list[str], version: str
+) -> str:
+    """An ``__init__.py``; ``version`` is that of the outermost."""
+    about = "The library that the book Ground Up builds."
+    if package:
+        about = f"The public names of {'.'.join([PACKAGE, *package])}."
+    text = [f"{HEADER}; edit the chapters.", f'"""{about}"""', ""]
+    text += dict.fromkeys(lines)
+    if version:
+        text += ["", f'__version__ = "{version}"']
+    return "\n".join([*text, ""])
 
 
 def reexport(pieces: list[str], name: str) -> str:

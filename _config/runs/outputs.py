@@ -6,7 +6,6 @@ Every pattern is linear here: a line of output may have a million letters.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 from ipykernel.compiler import get_file_name
@@ -104,7 +103,7 @@ def settled(line: str) -> str:
 
 
 def merged_streams(outputs: Iterable[dict]) -> list[dict]:
-    """A cell's outputs with one of each stream, what it printed first."""
+    """A cell's outputs with one of each stream."""
     found, pieces = [], defaultdict(list)
     for output in outputs:
         name = output.get("name")  # streams alone have one
@@ -115,8 +114,4 @@ def merged_streams(outputs: Iterable[dict]) -> list[dict]:
     for output in found:
         if "name" in output:
             output["text"] = "".join(pieces[output["name"]])
-    names = [output.get("name") for output in found]
-    for i, pair in enumerate(pairwise(names)):
-        if pair == ("stderr", "stdout"):
-            found[i : i + 2] = found[i + 1], found[i]
     return found

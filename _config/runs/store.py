@@ -10,7 +10,6 @@ a traceback does, holds good for their text alone, which the entry names.
 import json
 import logging
 import os
-import re
 import shutil
 import time
 from contextlib import suppress
@@ -27,7 +26,6 @@ logger = logging.getLogger(__name__)
 STORE = ROOT / "_build" / "store"
 KERNEL = Path(__file__).with_name("kernel")
 KERNEL_SETTINGS = (KERNEL / "matplotlibrc", KERNEL / "ipython_kernel_config.py")
-STATEMENT = re.compile(r"^[ \t]*[^\s#]", re.MULTILINE)
 KEEP = 5  # entries a chapter, so that going back to a version runs nothing
 
 
@@ -43,7 +41,7 @@ class Entry:
 
 def executed(chapter: Chapter) -> list[Cell]:
     """The code cells that hold more than comments."""
-    return [cell for cell in chapter.code if STATEMENT.search(cell.source)]
+    return [cell for cell in chapter.code if cell.statements]
 
 
 def key(chapter: Chapter, src: Path = SRC) -> str:

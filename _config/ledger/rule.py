@@ -49,18 +49,19 @@ class Earned:
     def ours(self) -> str | None:
         """The definition in the cell that stands for torch's."""
         wanted = self.name.rpartition(".")[2].rstrip("_")
-        names = [
-            f"{outer.name}.{inner.name}" if inner is not outer else outer.name
-            for outer in self.cell.statements
-            for inner in [outer, *getattr(outer, "body", ())]
-            if isinstance(outer, ast.FunctionDef | ast.ClassDef)
-            and isinstance(inner, ast.FunctionDef | ast.ClassDef)
-        ]
-        same = [
-            name for name in names if name.split(".")[-1].rstrip("_") == wanted
-        ]
+        names = [name for each in self.cell.statements for name in paths(each)]
+        same = [n for n in names if n.split(".")[-1].rstrip("_") == wanted]
         found = next(iter(same + names), None)
         return found and f"groundup.{self.chapter.module(self.cell)}.{found}"
+
+
+def paths(node: ast.stmt) -> Iterator[str]:
+    """``Linear``, and ``Linear.forward``, for each of its methods."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        yield node.name
+    if isinstance(node, ast.ClassDef):
+        for inner in node.body:
+            yield from (f"{node.name}.{path}" for path in paths(inner))
 
 
 @dataclass(frozen=True)

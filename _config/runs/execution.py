@@ -12,13 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from _config.chapters.files import (
-    BOOK,
-    SRC,
-    ChapterError,
-    chapter_paths,
-    shown,
-)
+from _config.chapters.files import BOOK, SRC, ChapterError, chapter_paths, shown
 from _config.chapters.parse import Chapter, read_chapter
 from _config.runs import data, records, scratch, store
 from _config.runs.reach import refuse_hidden_imports

@@ -14,12 +14,7 @@ from _config.chapters.parse import Cell, Chapter, read_chapter
 from _config.runs.execution import chosen
 from _config.runs.machine import hardware, versions
 from _config.runs.reach import cells
-from _config.runs.records import (
-    Record,
-    look_up,
-    record_cells,
-    record_key,
-)
+from _config.runs.records import Record, look_up, record_cells, record_key
 
 
 def measure_record(

@@ -17,13 +17,7 @@ from _config.chapters.parse import Cell, Chapter
 from _config.runs import store
 from _config.runs.kernels import FLOODED, kernel
 from _config.runs.machine import versions
-from _config.runs.outputs import (
-    ANSI,
-    FRAME,
-    Tidy,
-    merged_streams,
-    shortened,
-)
+from _config.runs.outputs import ANSI, FRAME, Tidy, merged_streams, shortened
 from _config.runs.scratch import scratch
 
 CELL_LIMIT, CHAPTER_LIMIT = 60, 600  # seconds
@@ -32,10 +26,7 @@ QUIET.setLevel(logging.CRITICAL + 1)
 
 
 async def run_chapter(
-    chapter: Chapter,
-    src: Path,
-    jobs: int = 1,
-    limit: float = CELL_LIMIT,
+    chapter: Chapter, src: Path, jobs: int = 1, limit: float = CELL_LIMIT
 ) -> store.Entry:
     """Execute a chapter's code cells in order."""
     key, start = store.key(chapter, src), time.monotonic()

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 
 from _config.chapters.names import Binding, Resolver, Use, root
-from _config.chapters.parse import Cell, Chapter
+from _config.chapters.parse import Chapter
 from _config.library.modules import Export
 
 
@@ -62,33 +62,30 @@ class LinkFinder(Resolver):
         while path not in self.entries and isinstance(node, ast.Attribute):
             node, path = node.value, path.rpartition(".")[0]
         if path in self.entries and node.lineno == node.end_lineno:
-            self.keep(node.lineno, node.col_offset, node.end_col_offset, path)
+            self.keep(node, path)
 
     def bound(self, binding: Binding) -> None:
         """Keep the place that defines a constant."""
         node, path = binding.node, f".{binding.name}"
         if isinstance(node, ast.Name) and path in self.entries:
-            self.keep(node.lineno, node.col_offset, node.end_col_offset, path)
+            self.keep(node, path)
 
     def imports(self, node: ast.stmt, alias: ast.alias, path: str) -> None:
         """Keep the name that a statement imports from the library."""
         if isinstance(node, ast.ImportFrom) and path in self.entries:
-            end = alias.col_offset + len(alias.name.encode())
-            self.keep(alias.lineno, alias.col_offset, end, path)
+            self.keep(alias, path)
 
-    def keep(self, line: int, start: int, end: int, path: str) -> None:
+    def keep(self, node: ast.expr | ast.alias, path: str) -> None:
         """Bytes of a line of the file, as characters of a cell."""
-        before, text = line_of(self.cell, line)
-        first = before + len(text[:start].decode())
-        last = first + len(text[start:end].decode())
+        lines = self.cell.source.split("\n")
+        row = node.lineno - self.cell.first_line
+        text = lines[row].encode()
+        name = getattr(node, "name", "").encode()  # an alias goes on: as x
+        end = node.col_offset + len(name) if name else node.end_col_offset
+        before = sum(len(line) + 1 for line in lines[:row])
+        first = before + len(text[: node.col_offset].decode())
+        last = before + len(text[:end].decode())
         self.found.append(Link(self.index, first, last, self.entries[path]))
-
-
-def line_of(cell: Cell, line: int) -> tuple[int, bytes]:
-    """How many characters of a cell precede a line of the file, and it."""
-    found = cell.source.split("\n")
-    row = line - cell.first_line
-    return sum(len(text) + 1 for text in found[:row]), found[row].encode()
 
 
 def weave(highlighted: str, spans: dict[tuple[int, int], str]) -> str:

@@ -19,7 +19,6 @@ from groundup.inside.hooks import watch_gradients as watch_gradients
 from groundup.inside.hooks import watch_outputs as watch_outputs
 from groundup.inside.loss_checks import check_loss as check_loss
 from groundup.inside.loss_checks import check_scores as check_scores
-from groundup.inside.model_checks import call_model as call_model
 from groundup.inside.model_checks import check_activations as check_activations
 from groundup.inside.model_checks import check_nonlinear as check_nonlinear
 from groundup.inside.repeat_checks import check_fresh as check_fresh

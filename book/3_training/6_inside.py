@@ -29,7 +29,6 @@ from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import torch
-from IPython.display import Markdown
 from torch import Tensor
 
 from groundup.datasets import mnist

@@ -202,11 +202,8 @@ def split(text: str, path: Path) -> Iterator[Cell]:
             (i for i, line in enumerate(body) if line.strip()), len(body)
         )
         source = "\n".join(body[skipped:]).rstrip()
-        kind, title, metadata = marker.kind, marker.title, marker.metadata
-        cell = Cell(
-            path, kind, title, metadata, source, start + 1, start + 2 + skipped
-        )
-        if kind == "markdown":
+        cell = Cell(path, *marker, source, start + 1, start + 2 + skipped)
+        if cell.kind == "markdown":
             check_prose(cell)
         yield cell
 

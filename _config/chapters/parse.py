@@ -87,6 +87,17 @@ class Chapter:
     def lines(self) -> list[str]:
         return self.text.split("\n")
 
+    @cached_property
+    def errors(self) -> list[ChapterError]:
+        """What is wrong with the cells that do not parse."""
+        found = []
+        for cell in self.code:
+            try:
+                cell.statements
+            except ChapterError as error:
+                found.append(error)
+        return found
+
     @property
     def part(self) -> str:
         return self.name.split("/")[0]

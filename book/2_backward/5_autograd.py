@@ -829,8 +829,7 @@ def fit(net: Net, batches: Iterable, lr: float) -> list[float]:
 
 # %% [markdown]
 r"""
-Threes and sevens, as in {doc}`/1_pixels/3_network`, with the square of the error
-as the loss: 1 for a three, −1 for a seven.
+Threes and sevens, as in {doc}`/1_pixels/3_network`: 1 for a three, −1 for a seven.
 """
 
 # %%

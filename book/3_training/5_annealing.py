@@ -776,8 +776,8 @@ class LRFinder(LRFinder):
 r"""
 And a function for the usual case. It knows how many epochs the sweep may need,
 and which callbacks belong to it. A schedule would set the rate again, early
-stopping would end the sweep, a checkpoint would write it down: what is not
-named stays out.
+stopping would end the sweep, a checkpoint would write it down: what neither
+shapes a step nor is named stays out.
 """
 
 

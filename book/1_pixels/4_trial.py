@@ -110,7 +110,7 @@ lines = {pair: random_line(seed=0) for pair in pairs}
 for pair in pairs:
     train(lines[pair], training[pair], 3)
 after_3 = {pair: judge(lines[pair], testing[pair]) for pair in pairs}
-min(after_3.values()), max(after_3.values())
+[round(each(after_3.values()), 3) for each in (min, max)]
 
 
 # %% Forty-five pairs after three epochs alt="A triangle of accuracies, one cell for each pair of digits. Most are above 90 percent; those among 3, 4, 5, 6, 8 and 9 are darker, and six of them lie near 50." tags=["hide-input"]
@@ -185,7 +185,7 @@ Of those two every image is still called the first digit, after twenty epochs.
 # %%
 shares = {pair: called_first(lines[pair], testing[pair]) for pair in stuck}
 assert min(shares.values()) > 0.99
-shares
+{pair: round(share, 3) for pair, share in shares.items()}
 
 # %% [markdown]
 r"""
@@ -287,7 +287,7 @@ stuck_bias = lines[5, 8].bias.item()
 with torch.no_grad():
     stuck_scores = lines[5, 8](x)
 assert abs(stuck_bias) < 0.1 * stuck_scores.median()
-stuck_bias, stuck_scores.median()
+round(stuck_bias, 2), round(stuck_scores.median().item(), 1)
 
 # %% [markdown]
 r"""
@@ -301,7 +301,7 @@ for pair in pairs:
     train(careful[pair], training[pair], 3, shuffle=True)
 with_care = {pair: judge(careful[pair], testing[pair]) for pair in pairs}
 assert min(with_care.values()) > 0.9
-min(with_care.values()), max(with_care.values())
+[round(each(with_care.values()), 3) for each in (min, max)]
 
 # %% Small weights, shuffled batches alt="The same triangle of 45 accuracies after three epochs with small weights and shuffled batches: every cell is above 90 percent, and all have nearly the same bright colour." tags=["hide-input"]
 triangle(with_care)
@@ -345,6 +345,7 @@ left.plot(luck[3, 7], [1] * 20, "o", color="C1", alpha=0.5)
 left.plot(careful_37, [0] * 20, "o", color="C0", alpha=0.5)
 left.axvline(0.9751, color="0.5", ls="--")
 left.set(yticks=[0, 1], ylim=(-0.6, 1.6), title="3 against 7")
+left.set_xticks([0.965, 0.97, 0.975, 0.98])
 left.set_yticklabels(["with care", "as shown"])
 right.plot(luck[5, 8], [0] * 20, "o", color="C1", alpha=0.5)
 right.set(yticks=[0], ylim=(-0.6, 0.6), title="5 against 8")
@@ -355,7 +356,8 @@ plt.show()
 n_stuck = sum(each < 0.6 for each in luck[5, 8])
 assert 1 <= n_stuck <= 6
 assert min(luck[3, 7]) < 0.9751 < max(luck[3, 7]) < min(careful_37)
-n_stuck, min(luck[3, 7]), max(luck[3, 7]), min(careful_37)
+found = min(luck[3, 7]), max(luck[3, 7]), min(careful_37)
+n_stuck, [round(each, 4) for each in found]
 
 # %% [markdown]
 r"""
@@ -394,9 +396,9 @@ def after(make: Callable, lr: float, seed: int, pair=(3, 5)) -> float:
 
 
 # %% limit=300
-rates = (0.3, 1.0, 3.0)
+rates = (0.3, 1.0, 3.0, 10.0)
 found = {
-    (make, lr): [after(make, lr, seed) for seed in range(3)]
+    (make, lr): [after(make, lr, seed) for seed in range(5)]
     for make in (make_line, make_net)
     for lr in rates
 }
@@ -404,31 +406,43 @@ best = {
     make: max(rates, key=lambda lr, make=make: sum(found[make, lr]))
     for make in (make_line, make_net)
 }
-[(make.__name__, lr, found[make, lr]) for make, lr in best.items()]
+{
+    make.__name__: (lr, [round(each, 4) for each in found[make, lr]])
+    for make, lr in best.items()
+}
 
-# %% What the bend buys on 3 against 5 alt="Accuracy on 3 against 5 against the learning rate, three dots each. The line's dots lie near 96.3 percent at every rate. The network's are about the same at the lowest rate and near 98.5 at the highest." tags=["hide-input"]
+# %% What the bend buys on 3 against 5 alt="Accuracy on 3 against 5 against the learning rate, five dots each. The line's dots lie near 96 percent at every rate. The network's lie close above them at 0.3, spread out at 1, near 98.6 at 3; at 10 most are missing." tags=["hide-input"]
 plt.figure(figsize=(4.5, 3))
 for color, make in (("C0", make_line), ("C1", make_net)):
     for lr in rates:
         label = make.__name__[5:] if lr == 1.0 else None
         dots = found[make, lr]
-        plt.semilogx([lr] * 3, dots, "o", color=color, alpha=0.7, label=label)
+        plt.semilogx([lr] * 5, dots, "o", color=color, alpha=0.7, label=label)
 plt.xticks(rates, [str(lr) for lr in rates])
+plt.minorticks_off()
 plt.xlabel("learning rate")
 plt.ylabel("accuracy")
+plt.ylim(0.94, 1)  # what got stuck lies below
 plt.legend()
 plt.show()
 
 # %%
 the_lines = [each for lr in rates for each in found[make_line, lr]]
-assert min(found[make_net, best[make_net]]) > max(the_lines) + 0.005
+assert min(found[make_net, best[make_net]]) > max(the_lines) + 0.01
+gain = {
+    lr: sum(found[make_net, lr]) - sum(found[make_line, lr]) for lr in rates
+}
+assert gain[10.0] < 0 < gain[0.3] < gain[3.0] / 4
+{lr: round(total / 5, 4) for lr, total in gain.items()}
 
 # %% [markdown]
 r"""
-At its best rate every run of the network is ahead of every run of the line at
-any rate. The bend pays, once the task needs it and the rate lets it. At the
-lowest rate one would have concluded the opposite: *a comparison is fair only if
-each side has its own best rate*.
+The mean lead of the network, rate by rate. At its best rate every run of it is
+ahead of every run of the line at any rate: the bend pays, once the task needs
+it. But at the lowest rate one would have seen next to nothing, and at the
+highest, where some of the network's runs get stuck, one would have concluded
+the opposite. *A comparison is fair only if each side has its own best rate*,
+and it is the best only if the rates on both sides of it were tried.
 
 ## Beginning elsewhere
 
@@ -588,7 +602,7 @@ a lower and a higher one.
 
 # %% tags=["solution"]
 means = {
-    (name, lr): sum(few_shot(task, seed, lr=lr) for seed in range(3)) / 3
+    (name, lr): sum(few_shot(task, seed, lr=lr) for seed in range(2)) / 2
     for name, task in starts.items()
     for lr in (0.03, 0.3)
 }

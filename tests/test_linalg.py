@@ -269,3 +269,22 @@ def test_einsum_never_holds_all_products():
         abs(event.self_cpu_memory_usage) for event in profile.events()
     )
     assert largest < 4 * math.prod(a.shape) * 3
+
+
+def test_einsum_takes_its_operands_as_a_list():
+    a, b = torch.randn(2, 3), torch.randn(3, 4)
+    assert_close(linalg.einsum("ik,kj", [a, b]), a @ b)
+    assert_close(linalg.einsum("ij->ji", (a,)), a.T)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_is_added_in_single(dtype):
+    a = torch.full((1, 4), 300.0, dtype=dtype)
+    b = torch.tensor([[300.0], [-300.0], [300.0], [-299.0]], dtype=dtype)
+    found = linalg.broadcast_matmul(a, b)
+    assert found.dtype == dtype
+    assert_close(found, torch.mm(a, b))
+    tenths = torch.full((1, 4096), 0.1, dtype=dtype)
+    found = linalg.broadcast_matmul(tenths, tenths.T)
+    expected = (tenths.double() ** 2).sum()[None, None].to(dtype)
+    assert_close(found, expected)

@@ -1,4 +1,4 @@
-# %% [markdown] module="linalg"
+# %% [markdown] module="linalg.products"
 r"""
 # Matrix multiplication
 
@@ -21,10 +21,8 @@ The inner size $k$ is shared and disappears. The outer sizes $n$ and $m$ stay.
 """
 
 # %% Imports tags=["hide-input"]
-import math
 import operator
 import timeit
-from functools import partial
 from time import process_time
 
 import matplotlib.pyplot as plt
@@ -35,12 +33,10 @@ from groundup.datasets import mnist
 from groundup.testing import assert_close, assert_equal
 
 # %% tags=["export"]
-"""Matrix products and named sums, from their definitions to fast kernels."""
+"""Matrix products, from their definition to fast kernels."""
 
-import re
-from collections import Counter
-from collections.abc import Collection, Sequence
-from functools import lru_cache
+import math
+from collections.abc import Sequence
 from itertools import zip_longest
 
 import torch
@@ -86,7 +82,7 @@ def draw_grid(ax, corner, shape, name, marked):
     ax.text(middle, top + 1.4, f"{name} {shape}", ha="center", color="0.5")
 
 
-fig, ax = plt.subplots(figsize=(7, 2.9))
+fig, ax = plt.subplots(figsize=(5.4, 2.8))
 draw_grid(ax, (0, 6), (5, 8), "a", lambda row, column: row == 1)
 draw_grid(ax, (10.5, 7.5), (8, 3), "b", lambda row, column: column == 2)
 draw_grid(
@@ -274,7 +270,19 @@ m = torch.tensor([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])
 
 # %% [markdown]
 r"""
-It gives our error a size that does not depend on the units: the length of the
+Squares leave the range of numbers sooner than numbers do. Half precision ends
+at 65,504, and the square of 300 is beyond. Sum squares in single precision:
+"""
+
+# %%
+half = torch.full((4,), 300.0, dtype=torch.float16)
+wide = half.float()
+assert (half * half).sum().isinf() and (wide * wide).sum().sqrt() == 600
+torch.finfo(torch.float16).max, (half * half).sum(), (wide * wide).sum().sqrt()
+
+# %% [markdown]
+r"""
+The norm gives our error a size that does not depend on the units: the length of the
 difference over the length of the result. Single precision carries about seven
 digits, and that is what we see.
 """
@@ -291,9 +299,30 @@ r"""
 
 Two loops are left. To remove one, a whole row of `a` must meet all columns of
 `b` at once: a tensor of shape (784,) times one of shape (784, 10). Their shapes
-differ. {term}`Broadcasting` says when that is allowed and what it means.
+differ. {term}`Broadcasting` says when that is allowed and what it means. In its
+smallest form it needs no rule. A number meets every entry of a tensor:
+"""
 
-Write the shapes under each other, *aligned at the right*. Go through the
+# %%
+a = torch.tensor([10.0, 6, -4])
+a > 0, 2 * a, (a - a.mean()) / a.std()
+
+# %% [markdown]
+r"""
+A row meets every row of a matrix, a column every column. And a column with a
+row makes a table of all their pairs, here a piece of the one that is learned by
+heart:
+"""
+
+# %%
+row = torch.tensor([1, 2, 3, 4])
+column = torch.tensor([[10], [20], [30]])
+column.shape, row.shape, column * row
+
+# %% [markdown]
+r"""
+Nothing was written in a loop, and nothing was said of the result's shape. These
+are the rules that give it. Write the shapes under each other, *aligned at the right*. Go through the
 axes from the last to the first:
 
 1. Sizes that are equal agree.
@@ -428,7 +457,7 @@ def draw_view(ax, numbers, name, strides):
     ax.axis("off")
 
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(7, 2.9))
+fig, (left, right) = plt.subplots(2, 1, figsize=(4.4, 5))
 draw_view(left, [10, 20, 30], "(3, 1) to (3, 4)", (1, 0))
 draw_view(right, [1, 2, 3, 4], "(4,) to (3, 4)", (0, 1))
 plt.show()
@@ -475,8 +504,15 @@ def broadcast_matmul(input: Tensor, other: Tensor) -> Tensor:
     """
     if input.shape[-1] != other.shape[-2]:
         raise ValueError(_mismatch(input, other))
-    products = input.unsqueeze(-1) * other.unsqueeze(-3)  # (..., n, k, m)
-    return products.sum(-2, dtype=products.dtype)
+    a, b = (_single(x) for x in (input, other))
+    products = a.unsqueeze(-1) * b.unsqueeze(-3)  # (..., n, k, m)
+    dtype = torch.promote_types(input.dtype, other.dtype)
+    return products.sum(-2, dtype=products.dtype).to(dtype)
+
+
+def _single(x: Tensor) -> Tensor:
+    """Half precision is added in single precision, as a kernel does."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def _mismatch(input: Tensor, other: Tensor) -> str:
@@ -543,109 +579,28 @@ and equal letters walk together.
 | `ij->ji` | transpose |
 | `ii->i` | diagonal: an operand may repeat a letter |
 | `ij->` | sum of all entries |
-| `...ij->...ji` | an ellipsis stands for any further axes |
-| `ik,kj` | without an arrow: the letters that occur once, in order |
 
-It is a small language, so it needs a parser. First a term such as `b...ij` and
-the number of its tensor's axes become a list of labels, one an axis. Those
-under the ellipsis have no letter. We count them from the right, as broadcasting
-does: ..., -2, -1.
+To run it, bring every operand to one order of letters, with size 1 where it has
+none. Then multiply and sum: it is what we did by hand with `unsqueeze`.
 """
-
-# %% A label for each axis tags=["export"]
-Label = str | int  # a letter, or the place of an axis under an ellipsis
-Labels = tuple[Label, ...]
-
-
-def _axis_labels(term: str, n_axes: int) -> Labels:
-    before, dots, after = term.partition("...")
-    n_hidden = n_axes - len(before + after)
-    if not re.fullmatch("[a-zA-Z]*", before + after):
-        raise ValueError(f"{term!r} has more than letters and one ellipsis")
-    if n_hidden < 0 or (n_hidden > 0 and not dots):
-        raise ValueError(f"{term!r} does not fit a tensor of {n_axes} axes")
-    return (*before, *range(-n_hidden, 0), *after)
-
-
-# %%
-assert_equal(_axis_labels("ik", 2), ("i", "k"))
-_axis_labels("b...ij", 5)
-
-# %% [markdown]
-r"""
-Then the equation is split at the arrow and the commas. Without an arrow the
-output is implied: first the axes under the ellipsis, then the letters that
-occur once, in alphabetical order. A training loop calls the same few equations
-over and over, so the answers are kept.
-"""
-
-
-# %% From the equation to labels tags=["export"]
-@lru_cache
-def parse_equation(
-    equation: str, n_axes: tuple[int, ...]
-) -> tuple[tuple[Labels, ...], Labels]:
-    """Axis labels of each operand of an einsum, and of its output."""
-    left, arrow, right = equation.replace(" ", "").partition("->")
-    terms = left.split(",")
-    if len(terms) != len(n_axes):
-        found = f"{len(terms)} terms for {len(n_axes)} tensors"
-        raise ValueError(f"{equation!r} has {found}")
-    inputs = tuple(map(_axis_labels, terms, n_axes))
-    counts = Counter(label for labels in inputs for label in labels)
-    hidden = sorted(label for label in counts if isinstance(label, int))
-    if not arrow:
-        letters = counts.keys() - set(hidden)
-        once = [letter for letter in letters if counts[letter] == 1]
-        return inputs, (*hidden, *sorted(once))
-    n_letters = len(right.replace("...", ""))
-    n_hidden = len(hidden) if "..." in right else 0
-    output = _axis_labels(right, n_letters + n_hidden)
-    for label in output:
-        if label not in counts or output.count(label) > 1:
-            raise ValueError(
-                f"output {label!r} of {equation!r} is new or repeated"
-            )
-    return inputs, output
-
-
-# %%
-assert_equal(parse_equation("ik,kj", (2, 2))[1], ("i", "j"))
-parse_equation("...ik, ...kj -> ...ij", (3, 4))
-
-# %% [markdown]
-r"""
-Now the meaning. To {term}`broadcast <broadcasting>` over *named* axes, bring
-every operand to one order of axes, with size 1 where it has none. Then multiply
-and sum. That is what we did by hand with `unsqueeze`.
-"""
-
-
-# %% Axes in a given order tags=["export"]
-def _align(x: Tensor, labels: Labels, order: Labels) -> Tensor:
-    """Permute to ``order``, with an axis of size 1 for each label it lacks."""
-    x = x.permute([labels.index(label) for label in order if label in labels])
-    for axis, label in enumerate(order):
-        x = x if label in labels else x.unsqueeze(axis)
-    return x
-
-
-def _sum_to(x: Tensor, labels: Labels, order: Labels) -> Tensor:
-    """Permute to ``order`` and sum over the axes that it leaves out."""
-    rest = tuple(label for label in labels if label not in order)
-    x = _align(x, labels, order + rest)
-    return x.flatten(len(order)).sum(-1) if rest else x
 
 
 # %%
 def einsum(equation: str, *operands: Tensor) -> Tensor:
-    inputs, output = parse_equation(equation, tuple(x.ndim for x in operands))
-    labels = tuple(dict.fromkeys(label for each in inputs for label in each))
-    aligned = [_align(*each, labels) for each in zip(operands, inputs)]
-    return _sum_to(math.prod(aligned), labels, output)
+    """Of operands that repeat no letter, with the arrow written out."""
+    inputs, output = equation.split("->")
+    letters = [*output, *sorted({*inputs} - {*output, ","})]
+    aligned = []
+    for x, labels in zip(operands, inputs.split(","), strict=True):
+        x = x.permute([labels.index(a) for a in letters if a in labels])
+        for axis, letter in enumerate(letters):
+            x = x if letter in labels else x.unsqueeze(axis)
+        aligned.append(x)
+    summed = tuple(range(len(output), len(letters)))
+    return math.prod(aligned).sum(summed) if summed else math.prod(aligned)
 
 
-einsum("ij->ji", m)
+einsum("i,j->ij", row, row)
 
 # %% [markdown]
 r"""
@@ -659,10 +614,14 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
 
 assert_close(matmul(x, w), expected)
-rungs["our einsum, by broadcasting"] = partial(einsum, "ik,kj->ij")
+rungs["our einsum, by broadcasting"] = matmul
 
 # %% [markdown]
 r"""
+Torch's own reads more: any number of operands, diagonals as in `ii->i`, an
+ellipsis for further axes. {doc}`/2_backward/10_einsum` compiles all of it to
+fast products.
+
 ## The kernel
 
 So far every version wrote the products to memory and read them back to sum
@@ -729,142 +688,6 @@ rungs["@"] = operator.matmul
 
 # %% [markdown]
 r"""
-### Einsum on the same kernel
-
-Our `einsum` still writes all products to memory. But any product of *two*
-labelled tensors is a batch of matrix products in disguise. Sort the labels by
-what becomes of them:
-
-| labels | found in | in the result | part in the product |
-| --- | --- | --- | --- |
-| `batch` | both | kept | the batch |
-| `rows` | the first | kept | rows |
-| `columns` | the second | kept | columns |
-| `summed` | both | dropped | the inner size |
-
-Permute each group together, reshape each group into one axis, multiply, and
-unfold. A label that only one tensor has and nobody needs is summed before. If
-there is nothing to sum, a broadcast product is all there is to do.
-"""
-
-
-# %% A product of two labelled tensors tags=["export"]
-def _contract(
-    a: tuple[Tensor, Labels],
-    b: tuple[Tensor, Labels],
-    needed: Collection[Label],
-    sizes: dict[Label, int],
-) -> tuple[Tensor, Labels]:
-    """Multiply and sum the labels not needed, as one batch of products."""
-    shared = [label for label in a[1] if label in b[1]]
-    summed = tuple(label for label in shared if label not in needed)
-    batch = tuple(label for label in shared if label in needed)
-    rows, columns = (
-        tuple(each for each in labels if each in needed and each not in shared)
-        for labels in (a[1], b[1])
-    )
-    result = batch + rows + columns
-    x = _sum_to(*a, batch + rows + summed)
-    y = _sum_to(*b, batch + summed + columns)
-    if not summed:
-        x = _align(x, batch + rows, result)
-        return x * _align(y, batch + columns, result), result
-    x = _fold(x, sizes, batch, rows, summed)
-    y = _fold(y, sizes, batch, summed, columns)
-    return matmul(x, y).reshape([sizes[label] for label in result]), result
-
-
-# %% One axis for each group tags=["export"]
-def _fold(
-    x: Tensor, sizes: dict[Label, int], batch: Labels, *pair: Labels
-) -> Tensor:
-    """Make one axis of each group of labels; axes of size 1 are stretched."""
-    groups = [[sizes[label] for label in group] for group in (batch, *pair)]
-    x = x.expand([size for group in groups for size in group])
-    return x.reshape([math.prod(group) for group in groups if group or batch])
-
-
-# %%
-left, right = torch.randn(6, 2, 3), torch.randn(6, 3, 4)
-sizes = {"b": 6, "i": 2, "k": 3, "j": 4}
-product, labels = _contract(
-    (left, tuple("bik")), (right, tuple("bkj")), "bij", sizes
-)
-assert_close(product, left @ right)
-labels
-
-# %% [markdown]
-r"""
-Two things are left: the size of each label, where 1 goes with any other size,
-and a label that one operand repeats, as in `ii->i`. The diagonal of a matrix is
-one more view: a step down and a step right at once, so its stride is the sum of
-the two.
-"""
-
-
-# %% Sizes and repeated labels tags=["export"]
-def _axis_sizes(
-    operands: Sequence[Tensor], inputs: Sequence[Labels]
-) -> dict[Label, int]:
-    sizes: dict[Label, int] = {}
-    for operand, labels in zip(operands, inputs, strict=True):
-        for label, size in zip(labels, operand.shape, strict=True):
-            known = sizes.setdefault(label, size)
-            if size != known and 1 not in (size, known):
-                raise ValueError(f"axis {label!r} has sizes {known} and {size}")
-            sizes[label] = size if known == 1 else known
-    return sizes
-
-
-def _diagonal(x: Tensor, labels: Labels) -> tuple[Tensor, Labels]:
-    """Keep one axis of each label that the tensor repeats."""
-    for label in dict.fromkeys(labels):
-        while labels.count(label) > 1:
-            i = labels.index(label)
-            j = labels.index(label, i + 1)
-            if x.shape[i] != x.shape[j]:
-                sizes = f"{x.shape[i]} and {x.shape[j]}"
-                raise ValueError(f"repeated axis {label!r} has sizes {sizes}")
-            x = x.diagonal(0, i, j)  # becomes the last axis
-            labels = labels[:i] + labels[i + 1 : j] + labels[j + 1 :] + (label,)
-    return x, labels
-
-
-# %% [markdown]
-r"""
-With more than two operands we go from left to right, and keep at each step the
-labels that the output or a later operand needs.
-"""
-
-
-# %% Einstein summation tags=["export"] earns="torch.einsum"
-def einsum(equation: str, *operands: Tensor) -> Tensor:
-    """Sum of products over named axes: ``einsum("ik,kj->ij", a, b)``.
-
-    Operands are contracted from left to right.
-    """
-    inputs, output = parse_equation(equation, tuple(x.ndim for x in operands))
-    sizes = _axis_sizes(operands, inputs)
-    result, *rest = map(_diagonal, operands, inputs)
-    for done, operand in enumerate(rest, 1):
-        later = (label for _, labels in rest[done:] for label in labels)
-        result = _contract(result, operand, {*output, *later}, sizes)
-    return _sum_to(*result, output)
-
-
-# %%
-def check_equation(equation, *shapes):
-    tensors = [torch.randn(shape) for shape in shapes]
-    assert_close(einsum(equation, *tensors), torch.einsum(equation, *tensors))
-
-
-check_equation("bik,bkj->bij", (2, 3, 4), (2, 4, 5))
-check_equation("...ii,ji,j", (6, 3, 3), (2, 3), (2,))
-check_equation("i,j->ij", (3,), (4,))
-rungs["our einsum, by BLAS"] = partial(einsum, "ik,kj->ij")
-
-# %% [markdown]
-r"""
 ## The ladder
 
 How far are we from what this machine can do? A product of (n, k) and (k, m)
@@ -907,7 +730,6 @@ noted = {
     "three loops, tensors": (606e-3, 330e-3),
     "row times column": (1.57e-3, 709e-6),
     "broadcasting, a row at a time": (421e-6, 289e-6),
-    "our einsum, by BLAS": (47.7e-6, 16.6e-6),
     "@": (14e-6,),
 }
 
@@ -940,7 +762,7 @@ take at the peak rate:
 """
 
 # %% tags=["hide-input"] alt="Time of each version on a logarithmic scale. Three loops over tensors take tens of thousands of times as long as the operator @; the source's times fall along the same slope."
-fig, ax = plt.subplots(figsize=(7, 3.6))
+fig, ax = plt.subplots(figsize=(5.4, 3.8))
 ax.barh(order, [times[name] * 1e6 for name in order], color="C0", height=0.6)
 marks = [(t * 1e6, name) for name in order for t in noted.get(name, ())]
 ax.scatter(*zip(*marks), color="C1", marker="D", zorder=3, label="the source")
@@ -952,33 +774,45 @@ plt.show()
 
 # %%
 ladder = times["three loops, tensors"] / times["@"]
-assert ladder > 2_000 and times["@"] < times["broadcasting, everything"]
+assert ladder > 10_000 and times["@"] < times["our matmul, by BLAS"]
+assert times["our matmul, by BLAS"] < times["broadcasting, everything"]
 Markdown(f"From the first rung to the last: **{ladder:,.0f} times**.")
 
 # %% [markdown]
 r"""
 The source's own ratio is between 330 ms / 14 µs ≈ 24,000 and 606 ms / 14 µs ≈
-43,000. Its `einsum` is torch's own, which reads and plans an equation in C++.
-Ours calls the same kernel and spends most of its time before that, in Python,
-so on a product as small as this one the kernel hardly helps it.
+43,000.
 
 Three things happen on this ladder.
 
 * **Leave the tensor's front door.** Lists in place of tensors: same loops, same
   Python.
 * **Fewer, larger calls.** Row times column makes 50 pairs of calls, a row at a
-  time 5, everything at once 1. Each call has a fixed price of a few
-  microseconds.
+  time 5, everything at once 1.
 * **Fewer trips to memory.** BLAS adds each product where it arises.
 
-And the last rung is still far from the peak. Five rows are too few: at the peak
-rate, the dashed line, their product would take about a microsecond, and most of
-the time is the price of the call.
+What is the price of a call? Time one with nothing to do.
 """
+
+# %%
+one = torch.ones(1, 1)
+of_product, of_matmul = seconds(lambda: one * one), seconds(lambda: one @ one)
+calls = 2 * 50 * of_product / times["row times column"]
+share = of_matmul / times["@"]
+assert calls > 0.1
+
+# %% tags=["remove-input"]
+Markdown(
+    f"A product of two numbers by `*` takes {of_product * 1e6:.1f} µs, by `@` "
+    f"{of_matmul * 1e6:.1f} µs. So a hundred calls are at least {calls:.0%} of row "
+    f"times column, and of the last rung's time the call is {share:.0%}. At the "
+    f"peak rate, the dashed line, the product would take "
+    f"{78_400 / peak * 1e6:.1f} µs: five rows are too few to reach it."
+)
 
 # %% tags=["hide-input"] alt="Operations a second against matrix size, both logarithmic. The operator @ climbs and levels off at the peak near size 100; broadcasting stays far below it at every size."
 sizes = [8, 16, 32, 64, 128, 256, 512]
-fig, ax = plt.subplots(figsize=(6, 3.2))
+fig, ax = plt.subplots(figsize=(5.4, 3.2))
 by_blas = [rate(torch.mm, n) / 1e9 for n in sizes]
 by_definition = [rate(broadcast_matmul, n) / 1e9 for n in sizes[:5]]
 ax.plot(sizes, by_blas, "o-", label="@")
@@ -1002,8 +836,6 @@ kernel large matrices: many examples in a batch, wide layers, few calls.
 | `broadcast_to` | a stretched view with strides of 0 |
 | `broadcast_matmul` | the matrix product from its definition, for testing |
 | `matmul` | the matrix product of matrices, vectors and batches, on BLAS |
-| `parse_equation` | the labels in an einsum's equation |
-| `einsum` | sums of products over named axes, on BLAS |
 
 ## Questions
 
@@ -1109,39 +941,16 @@ assert_close(fast, slow, rtol=1e-3, atol=1e-3)
 
 # %% [markdown]
 r"""
-**3. Three equations.** Write with `einsum`: the trace of a matrix; for batches
+**3. Three equations.** Write with `einsum`: the sum of all entries; for batches
 $u$ and $v$ of shape (n, d), the n dot products; and the bilinear form $u^\top A
 v$ for each pair of their rows.
 """
 
 # %% tags=["solution"]
 u, v, form = torch.randn(4, 3), torch.randn(4, 3), torch.randn(3, 3)
-assert_close(einsum("ii", m), m[0, 0] + m[1, 1] + m[2, 2])
+assert_close(einsum("ij->", m), m.sum())
 assert_close(einsum("nd,nd->n", u, v), (u * v).sum(1))
 assert_close(einsum("nd,de,ne->n", u, form, v), ((u @ form) * v).sum(1))
-
-# %% [markdown]
-r"""
-**4. The order of three.** $ABC$ may be computed as $(AB)C$ or as $A(BC)$. Count
-the operations of both for shapes (2, 500), (500, 500), (500, 500) and for (500,
-2), (2, 500), (500, 2). Our `einsum` always goes from left to right. For which
-of the two should its operands change places?
-"""
-
-
-# %% tags=["solution"]
-def costs(n: int, k: int, m: int, p: int) -> tuple[int, int]:
-    """Operations of (AB)C and of A(BC)."""
-    return 2 * n * k * m + 2 * n * m * p, 2 * k * m * p + 2 * n * k * p
-
-
-assert costs(2, 500, 500, 500) == (2_000_000, 251_000_000)
-assert costs(500, 2, 500, 2) == (2_000_000, 8_000)
-a, b, c = torch.randn(500, 2), torch.randn(2, 500), torch.randn(500, 2)
-slow = seconds(lambda: einsum("ij,jk,kl->il", a, b, c))
-fast = seconds(lambda: einsum("jk,kl,ij->il", b, c, a))
-assert fast < slow
-round(slow / fast, 1)
 
 # %% [markdown]
 r"""

@@ -289,7 +289,7 @@ class MSELayer(Layer):
         return grad_y * mse_gradient(out, target)
 
 
-# %%
+# %% loans="torch.einsum" repaid="2_backward/10_einsum"
 class LinearLayer(Layer):
     def __init__(self, weight: Tensor, bias: Tensor):
         self.weight, self.bias = weight, bias

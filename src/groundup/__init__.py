@@ -4,6 +4,7 @@
 from groundup import autograd as autograd
 from groundup import data as data
 from groundup import inside as inside
+from groundup import linalg as linalg
 from groundup import manual as manual
 from groundup import nn as nn
 from groundup import optim as optim

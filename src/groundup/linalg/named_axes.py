@@ -1,60 +1,15 @@
-# Extracted from book/2_backward/1_matmul.py; edit it there.
-"""Matrix products and named sums, from their definitions to fast kernels."""
+# Extracted from book/2_backward/10_einsum.py; edit it there.
+"""Sums of products over named axes, compiled to products of matrices."""
 
 import math
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from itertools import zip_longest
 
-import torch
 from torch import Tensor
 
-
-def broadcast_shapes(*shapes: int | Sequence[int]) -> torch.Size:
-    """Shape that all the shapes broadcast to: (n, 1), (m,) -> (n, m)."""
-    aligned = [
-        (each,) if isinstance(each, int) else tuple(each) for each in shapes
-    ]
-    result = []
-    for sizes in zip_longest(*map(reversed, aligned), fillvalue=1):
-        stretched = {size for size in sizes if size != 1}
-        if len(stretched) > 1 or min(sizes) < 0:
-            names = ", ".join(map(str, aligned))
-            raise ValueError(f"shapes {names} do not broadcast")
-        result.append(stretched.pop() if stretched else 1)
-    return torch.Size(reversed(result))
-
-
-def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
-    """View of the given shape, without a copy: stretched axes have stride 0."""
-    n_new = len(size) - input.ndim
-    if n_new < 0 or any(
-        length not in (1, new)
-        for length, new in zip(input.shape, size[n_new:], strict=True)
-    ):
-        shape = tuple(input.shape)
-        raise ValueError(f"shape {shape} does not broadcast to {tuple(size)}")
-    old = zip(input.shape, input.stride(), strict=True)
-    strides = [0 if length == 1 else stride for length, stride in old]
-    return input.as_strided(size, [0] * n_new + strides)
-
-
-def broadcast_matmul(input: Tensor, other: Tensor) -> Tensor:
-    """Matrix product by definition: (..., n, k), (..., k, m) -> (..., n, m).
-
-    It holds all n * k * m products in memory at once.
-    """
-    if input.shape[-1] != other.shape[-2]:
-        raise ValueError(_mismatch(input, other))
-    products = input.unsqueeze(-1) * other.unsqueeze(-3)  # (..., n, k, m)
-    return products.sum(-2, dtype=products.dtype)
-
-
-def _mismatch(input: Tensor, other: Tensor) -> str:
-    return f"cannot multiply {tuple(input.shape)} by {tuple(other.shape)}"
-
+from groundup.linalg.products import matmul
 
 Label = str | int  # a letter, or the place of an axis under an ellipsis
 Labels = tuple[Label, ...]
@@ -111,34 +66,6 @@ def _sum_to(x: Tensor, labels: Labels, order: Labels) -> Tensor:
     rest = tuple(label for label in labels if label not in order)
     x = _align(x, labels, order + rest)
     return x.flatten(len(order)).sum(-1) if rest else x
-
-
-def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """Matrix product, as ``@``: (..., n, k), (..., k, m) -> (..., n, m).
-
-    A vector is a row at the left and a column at the right.
-    """
-    a = input.unsqueeze(0) if input.ndim == 1 else input
-    b = other.unsqueeze(1) if other.ndim == 1 else other
-    if min(a.ndim, b.ndim) < 2 or a.shape[-1] != b.shape[-2]:
-        raise ValueError(_mismatch(input, other))
-    out = _fold_rows(a, b) if b.ndim == 2 else _pair_batches(a, b)
-    if input.ndim == 1:
-        out = out.squeeze(-2)
-    return out.squeeze(-1) if other.ndim == 1 else out
-
-
-def _fold_rows(a: Tensor, b: Tensor) -> Tensor:
-    *leading, k = a.shape
-    rows = a.reshape(math.prod(leading), k)
-    return torch.mm(rows, b).reshape(*leading, b.shape[1])
-
-
-def _pair_batches(a: Tensor, b: Tensor) -> Tensor:
-    batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    a, b = (x.expand(*batch, *x.shape[-2:]) for x in (a, b))
-    folded = [x.reshape(batch.numel(), *x.shape[-2:]) for x in (a, b)]
-    return torch.bmm(*folded).reshape(*batch, a.shape[-2], b.shape[-1])
 
 
 def _contract(
@@ -202,11 +129,13 @@ def _diagonal(x: Tensor, labels: Labels) -> tuple[Tensor, Labels]:
     return x, labels
 
 
-def einsum(equation: str, *operands: Tensor) -> Tensor:
+def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
     """Sum of products over named axes: ``einsum("ik,kj->ij", a, b)``.
 
-    Operands are contracted from left to right.
+    The operands may come as one list; they are contracted from left to right.
     """
+    if len(operands) == 1 and not isinstance(operands[0], Tensor):
+        operands = tuple(operands[0])
     inputs, output = parse_equation(equation, tuple(x.ndim for x in operands))
     sizes = _axis_sizes(operands, inputs)
     result, *rest = map(_diagonal, operands, inputs)

@@ -558,27 +558,30 @@ plt.show()
 
 # %% [markdown]
 r"""
-Torch's loader is more: it reads data without indices, names the item that
-cannot be read, and lets other processes read. The starred chapter
-{doc}`/3_training/7_workers` builds all that.
+Torch's loader also reads data without indices, names the item that cannot be
+read, and lets other processes read: {doc}`/3_training/7_workers` builds that.
 
 ## Where an epoch stands
 
 A run that is killed in the middle of an epoch shall go on with the batch that
-would have been next. So the random generators have to be put back as they were:
-torch's, Python's and NumPy's, as plain values that JSON can hold.
+would have been next. So torch's, Python's and NumPy's random generators have to
+be put back, as plain values that JSON can hold.
 """
 
 # %% Random states tags=["export"] module="data.resume"
 """What an epoch needs to go on in the middle: random states, a position."""
 
 
-def random_state() -> dict[str, Any]:
-    """The states of torch's, Python's and NumPy's generators, for JSON."""
-    version, numbers, gauss = random.getstate()
-    kind, keys, *rest = np.random.get_state()
+def raw_states() -> tuple:
+    """What torch's, Python's and NumPy's generators are at."""
+    return torch.get_rng_state(), random.getstate(), np.random.get_state()
+
+
+def random_state(raw: tuple | None = None) -> dict[str, Any]:
+    """Those states, by default as they are now, for JSON."""
+    state, (version, numbers, gauss), (kind, keys, *rest) = raw or raw_states()
     return {
-        "torch": encode(torch.get_rng_state()),
+        "torch": encode(state),
         "python": [version, list(numbers), gauss],
         "numpy": [kind, keys.tolist(), *rest],
     }
@@ -625,10 +628,9 @@ first
 # %% [markdown]
 r"""
 What else? Not the order of the indices: it follows from the random state at the
-*start* of the epoch. So that state and the position. To resume is to draw the
-order again and leave out what has been seen, without loading an item. More than
-one loader needs this, so it becomes a base class; its children fill in the
-batches of an epoch from its position on.
+*start* of the epoch. To resume is to draw the order again and leave out what
+has been seen. More than one loader needs this, so it becomes a base class; its
+children fill in the batches of an epoch from its position on.
 """
 
 
@@ -647,7 +649,10 @@ class Resumable:
 
     def state_dict(self) -> dict[str, Any]:
         """The position and the random states, as values that JSON can hold."""
-        return copy.deepcopy(self._epoch or self._new_epoch())
+        state = copy.deepcopy(self._epoch or self._new_epoch())
+        if isinstance(state["start"], tuple):
+            state["start"] = random_state(state["start"])
+        return state
 
     def _new_epoch(self) -> dict[str, Any]:
         return {
@@ -698,19 +703,19 @@ Resumable().state_dict()
 
 # %% [markdown]
 r"""
-An iteration begins an epoch, or goes on with the one that was loaded. By then
-the global generator is back where it was in the *middle* of the epoch. So it is
-set to the start only while the order is drawn.
+An iteration begins an epoch, or goes on with the one that was loaded, and sets
+the global generator to the epoch's start only while the order is drawn.
 """
 
 
 # %% Going on tags=["export"] module="data.resume"
 class Resumable(Resumable):
     def __iter__(self) -> Iterator:
-        epoch, now = self._begin(), random_state()
+        epoch, raw = self._begin(), raw_states()
         if epoch["start"] is None:
-            epoch["start"] = now
+            epoch["start"] = raw
             return self._counted(epoch, self._batches(epoch))
+        now = random_state(raw)
         set_random_state(epoch["start"])
         try:
             return self._counted(epoch, self._batches(epoch))

@@ -148,6 +148,24 @@ def torch_epoch() -> Callable[[], None]:
     return bare(mlp(), loader)
 
 
+@benchmark("torch.nn.Module", label="fit by hand, no callbacks", at_most=1.07)
+def by_hand() -> Pair:
+    """784-50-10, batches of 64, the gradients of part 2 on both sides."""
+    torch.set_num_threads(1)
+    (net, loader), (other, batches) = our_parts(), our_parts()
+    model, bare_model = ByHand(net), ByHand(other)
+    own = {"loss": model.loss, "backward": model.backward}
+    optimizer = fused_sgd(bare_model.parameters(), 0.01)
+
+    def bare_epoch() -> None:
+        for input, target in batches:
+            bare_model.backward(bare_model.loss(bare_model(input), target))
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return learner(model, loader, (), fused_sgd, **own), bare_epoch
+
+
 @benchmark("torch.utils.data.DataLoader", label="an epoch", at_most=0.6)
 def whole_epoch() -> Pair:
     """784-50-10, batches of 64: loader, layers, loss, optimizer, learner."""

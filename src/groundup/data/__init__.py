@@ -18,6 +18,7 @@ from groundup.data.parts import Subset as Subset
 from groundup.data.parts import random_split as random_split
 from groundup.data.resume import Resumable as Resumable
 from groundup.data.resume import random_state as random_state
+from groundup.data.resume import raw_states as raw_states
 from groundup.data.resume import set_random_state as set_random_state
 from groundup.data.sampler import BatchSampler as BatchSampler
 from groundup.data.sampler import RandomSampler as RandomSampler

@@ -15,12 +15,16 @@ from torch import Tensor
 from groundup.data.sampler import draw_seed
 
 
-def random_state() -> dict[str, Any]:
-    """The states of torch's, Python's and NumPy's generators, for JSON."""
-    version, numbers, gauss = random.getstate()
-    kind, keys, *rest = np.random.get_state()
+def raw_states() -> tuple:
+    """What torch's, Python's and NumPy's generators are at."""
+    return torch.get_rng_state(), random.getstate(), np.random.get_state()
+
+
+def random_state(raw: tuple | None = None) -> dict[str, Any]:
+    """Those states, by default as they are now, for JSON."""
+    state, (version, numbers, gauss), (kind, keys, *rest) = raw or raw_states()
     return {
-        "torch": encode(torch.get_rng_state()),
+        "torch": encode(state),
         "python": [version, list(numbers), gauss],
         "numpy": [kind, keys.tolist(), *rest],
     }
@@ -70,7 +74,10 @@ class Resumable:
 
     def state_dict(self) -> dict[str, Any]:
         """The position and the random states, as values that JSON can hold."""
-        return copy.deepcopy(self._epoch or self._new_epoch())
+        state = copy.deepcopy(self._epoch or self._new_epoch())
+        if isinstance(state["start"], tuple):
+            state["start"] = random_state(state["start"])
+        return state
 
     def _new_epoch(self) -> dict[str, Any]:
         return {
@@ -113,10 +120,11 @@ class Resumable:
                 self._epoch = None
 
     def __iter__(self) -> Iterator:
-        epoch, now = self._begin(), random_state()
+        epoch, raw = self._begin(), raw_states()
         if epoch["start"] is None:
-            epoch["start"] = now
+            epoch["start"] = raw
             return self._counted(epoch, self._batches(epoch))
+        now = random_state(raw)
         set_random_state(epoch["start"])
         try:
             return self._counted(epoch, self._batches(epoch))

@@ -65,11 +65,7 @@ def test_a_value_that_is_expected_is_not_checked_by_a_plain_assert(name):
     assert not plain, "\n".join(plain)
 
 
-# Sizes.  A chapter in this list has not been brought to them yet; whoever does
-# so takes it off, and the list goes when it is empty.
-TOO_LONG = {
-    "2_backward/2_init",
-}
+# Sizes
 FOLDED = {"hide-input", "solution", "answer", "record"}
 
 
@@ -101,11 +97,7 @@ def oversized(name: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_keeps_to_the_sizes(name):
-    found = list(oversized(name))
-    if name in TOO_LONG:
-        assert found, f"{name} keeps to the sizes: take it off the list"
-    else:
-        assert not found, "\n".join(found)
+    assert not (found := list(oversized(name))), "\n".join(found)
 
 
 def test_starred_chapters_stand_at_the_end_of_their_part():

@@ -290,8 +290,7 @@ heap_at_work(e, dict(zip(map(id, (a, b, c, d, e)), "abcde", strict=True)))
 
 # %% [markdown]
 r"""
-`c` waits from the first step on and is not taken before `d`, which used it, has
-handed in its part.
+`c` waits from the first step on, and `d`, which used it, is taken before it.
 """
 
 # %% [markdown]

@@ -623,7 +623,6 @@ state = json.loads(json.dumps(random_state()))
 first = torch.rand(()).item(), random.random(), np.random.rand()
 set_random_state(state)
 assert_equal((torch.rand(()).item(), random.random(), np.random.rand()), first)
-first
 
 # %% [markdown]
 r"""
@@ -664,13 +663,13 @@ class Resumable:
             "workers": [],
         }
 
+
+# %% tags=["export"] module="data.resume"
+class Resumable(Resumable):
     def _generators(self) -> list[torch.Generator]:
         """The generators that the order is drawn from, but the global one."""
         return [] if self.generator is None else [self.generator]
 
-
-# %% tags=["export"] module="data.resume"
-class Resumable(Resumable):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Let the next iteration go on where the state was taken."""
         expected, given = self._new_epoch(), dict(state_dict)

@@ -9,6 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from groundup.nn import init
+from groundup.nn.init.scaled import _calculate_fan_in_and_fan_out
 
 shapes = pytest.mark.parametrize(
     "shape", [(5, 3), (3, 5), (4, 6, 3), (4, 2, 3, 3)]
@@ -130,6 +131,15 @@ def test_orthogonal_is_torchs(shape):
     check_same_numbers("orthogonal_", shape, gain=2.0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("n", [3, 70_000])
+def test_orthogonal_in_half_precision_sums_squares_in_single(dtype, n):
+    torch.manual_seed(0)
+    q = init.orthogonal_(torch.empty(n, 2, dtype=dtype))
+    assert q.dtype == dtype
+    assert_close(q.float().T @ q.float(), torch.eye(2), rtol=0, atol=0.02)
+
+
 def test_orthogonal_stays_orthogonal_at_size():
     q = init.orthogonal_(torch.empty(300, 300))
     assert_close(q @ q.T, torch.eye(300), atol=3e-6, rtol=0)
@@ -187,7 +197,7 @@ def test_gains_are_torchs(nonlinearity, param):
 @pytest.mark.earns("torch.nn.init._calculate_fan_in_and_fan_out")
 def test_fans_are_torchs(shape):
     expected = torch.nn.init._calculate_fan_in_and_fan_out(torch.empty(shape))
-    assert init._calculate_fan_in_and_fan_out(torch.empty(shape)) == expected
+    assert _calculate_fan_in_and_fan_out(torch.empty(shape)) == expected
 
 
 @pytest.mark.parametrize(

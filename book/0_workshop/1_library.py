@@ -440,7 +440,7 @@ one rule for the whole book:
   show, such as an inequality: `assert gain > 2`. (`python -O` skips it; the book
   is run without.)
 
-So we need such checks. A helper for this chapter shows what one says:
+The checks above were plain for want of a better one. So we need such checks. A helper for this chapter shows what one says:
 """
 
 
@@ -824,11 +824,11 @@ def assert_all_equal(actual: list, expected: list) -> None:
         assert_equal(a, b)
 
 
-pair = [torch.zeros(2), torch.ones(3)]
-assert "RuntimeError" in said(assert_equal, pair, [torch.zeros(2)] * 2)
-assert_all_equal(pair, [torch.zeros(2), torch.ones(3)])
+tensors = [torch.zeros(2), torch.ones(3)]
+assert "RuntimeError" in said(assert_equal, tensors, [torch.zeros(2)] * 2)
+assert_all_equal(tensors, [torch.zeros(2), torch.ones(3)])
 message = "AssertionError: got 2, expected 1"
-assert_equal(said(assert_all_equal, pair, pair[:1]), message)
+assert_equal(said(assert_all_equal, tensors, tensors[:1]), message)
 
 # %% [markdown]
 r"""

@@ -486,9 +486,9 @@ right_sevens = (~is_three(x[y == 7])).float().mean()
 right_threes, right_sevens
 
 # %%
-pair = (y == 3) | (y == 7)
-baseline = accuracy(is_three(x[pair]), y[pair] == 3)
-by_hand = accuracy(strokes(x[pair]) > 2, y[pair] == 3)
+either = (y == 3) | (y == 7)
+baseline = accuracy(is_three(x[either]), y[either] == 3)
+by_hand = accuracy(strokes(x[either]) > 2, y[either] == 3)
 baseline, by_hand
 
 # %% tags=["remove-input"]
@@ -545,7 +545,7 @@ is next to no ink.)
 
 # %%
 moved = {
-    by: accuracy(is_three(x[pair].roll(by, -1)), y[pair] == 3).item()
+    by: accuracy(is_three(x[either].roll(by, -1)), y[either] == 3).item()
     for by in range(-3, 4)
 }
 assert min(moved[-1], moved[1]) > 0.92 and max(moved[-3], moved[3]) < 0.9
@@ -568,11 +568,11 @@ def l2_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 nearer = l2_distance(x, mean_three) < l2_distance(x, mean_seven)
-accuracy(nearer[pair], y[pair] == 3)
+accuracy(nearer[either], y[either] == 3)
 
 # %% tags=["remove-input"]
-right_l1 = is_three(x[pair]) == (y[pair] == 3)
-right_l2 = nearer[pair] == (y[pair] == 3)
+right_l1 = is_three(x[either]) == (y[either] == 3)
+right_l2 = nearer[either] == (y[either] == 3)
 wrong_l1, wrong_l2 = ((~right).sum().item() for right in (right_l1, right_l2))
 won = (right_l2 & ~right_l1).sum().item()
 differ = won + (right_l1 & ~right_l2).sum().item()
@@ -972,7 +972,7 @@ seen = [
     (votes(threes) >= n).sum() + (votes(sevens) < n).sum() for n in range(1, 10)
 ]
 n = 1 + torch.stack(seen).argmax()  # chosen by the training images
-better = accuracy(votes(x[pair]) >= n, y[pair] == 3)
+better = accuracy(votes(x[either]) >= n, y[either] == 3)
 assert by_hand + 0.02 < better < baseline
 # It comes close, with nine columns and a vote.  45 pairs to go.
 

@@ -33,7 +33,7 @@ from IPython.display import Markdown
 from matplotlib.patches import Ellipse
 from torch import Tensor
 
-from groundup.testing import assert_close
+from groundup.testing import assert_close, assert_equal
 
 # %% [markdown]
 r"""
@@ -244,6 +244,7 @@ $1 - \text{lr} \cdot \lambda$. For the four rates above it is:
 
 # %%
 curvature = 2 * (t * t).mean()
+assert_equal(curvature.item(), 22)
 factors = {rate: (1 - rate * curvature).item() for rate in rates}
 for rate, factor in factors.items():
     away = descend(cart_loss, guess, rate, 8) - best_w
@@ -539,7 +540,7 @@ Since the first is nearly all of the sum, the two are close:
 lower, upper = 2 / curvature.sum().item(), 2 / curvature.max().item()
 for rate, falls in ((lower, True), (upper, False)):
     end = descend(loss_at, first, rate, 300)[-1]
-    assert (loss_at(end) < loss_at(first)) == falls
+    assert_equal(bool(loss_at(end) < loss_at(first)), falls)
 f"{lower:.4g}", f"{upper:.4g}"
 
 # %% [markdown]
@@ -768,7 +769,7 @@ r"""
 
 * `finite_difference`: a slope by trying, kept for checking.
 * `gradient`: the slopes by machine, on loan until
-  {doc}`/2_backward/5_autograd`.
+  {doc}`/2_backward/9_engine`.
 * `descend`: gradient descent, a loop of one line.
 * A law for a step on a bowl: it multiplies the distance by
   $1 - \text{lr} \cdot \lambda$. From it follow the border $2/\lambda$ and the
@@ -867,7 +868,7 @@ alone = curvatures(scaled_loss_at, first)
 assert 2 / alone.sum() < 0.45 < 2 / alone.max()
 converges = bool(2 / axes["scaled"][0][-1] > 0.45)
 end = descend(scaled_loss_at, first, 0.45, 200)[-1]
-assert converges == bool(scaled_loss_at(end) < 2 * best_loss)
+assert_equal(converges, bool(scaled_loss_at(end) < 2 * best_loss))
 converges, scaled_loss_at(end)
 
 # %% [markdown]

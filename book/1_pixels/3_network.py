@@ -29,7 +29,7 @@ from IPython.display import Markdown
 from torch import Tensor, tensor
 
 from groundup.datasets import mnist
-from groundup.testing import assert_close
+from groundup.testing import assert_close, assert_equal
 
 # %% [markdown]
 r"""
@@ -368,7 +368,7 @@ r"""
 would give the last, short batch the weight of a full one.
 
 An {term}`epoch` is one pass through the data. Before the first, after one, after
-twenty:
+twenty, and beside them the mean image, which answers to the same judge:
 """
 
 # %%
@@ -378,7 +378,11 @@ history = [validate(linear)]
 for _ in range(20):
     train_epoch(linear, [weights, bias], lr=1.0)
     history.append(validate(linear))
-[f"{history[epoch]:.1%}" for epoch in (0, 1, 20)]
+ideals = [x[y[:, 0] == label].mean(0) for label in (0, 1)]  # as in 1.1
+from_seven, from_three = ((x_valid - ideal).abs().mean(1) for ideal in ideals)
+mean_image = share_right((from_seven - from_three)[:, None], y_valid)
+assert history[1] < mean_image < history[20]
+[f"{history[epoch]:.1%}" for epoch in (0, 1, 20)], f"{mean_image:.1%}"
 
 # %% [markdown]
 r"""
@@ -694,7 +698,7 @@ for i, (run, name) in enumerate(runs):
     _, losses, accuracies = zip(*run.rows, strict=True)
     left.plot(losses, color=f"C{i}", label=name)
     right.plot(accuracies, color=f"C{i}", label=name)
-right.axhline(0.951, color="0.5", ls="--", label="mean image")
+right.axhline(mean_image, color="0.5", ls="--", label="mean image")
 left.set(xlabel="epoch", ylabel="validation loss", yscale="log")
 right.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0.94, 0.99))
 right.legend()
@@ -709,7 +713,7 @@ All models so far, beside the sources' numbers:
 Markdown(f"""
 | model | epochs | here | the sources |
 | --- | --- | --- | --- |
-| mean image |  | 95.14% | 95.11% |
+| mean image |  | {mean_image:.2%} | 95.11% |
 | linear, weights of variance 1 | 20 | {history[-1]:.2%} | 97.51% |
 | linear, `nn.Linear` | 20 | {one_layer.rows[19][-1]:.2%} | 97.85% |
 | linear, `nn.Linear` | 40 | {one_layer.rows[39][-1]:.2%} | not given |
@@ -835,12 +839,7 @@ def pairs_of(a, b) -> list[tuple]:
     return list(zip(a, b, strict=True))
 
 
-assert pairs_of([1, 2, 3, 4], "abcd") == [
-    (1, "a"),
-    (2, "b"),
-    (3, "c"),
-    (4, "d"),
-]
+assert_equal(pairs_of([1, 2, 3, 4], "abcd")[2:], [(3, "c"), (4, "d")])
 
 # %% [markdown]
 r"""

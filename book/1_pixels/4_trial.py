@@ -135,8 +135,29 @@ triangle(after_3)
 
 # %% [markdown]
 r"""
-Some pairs do no better than a coin. But three epochs are few, and the recipe has
-twenty. Seventeen more for those that are below 60 %:
+Six pairs do no better than a coin. Does the line toss one? Then half of the
+images would be called the first digit. The share that is:
+"""
+
+
+# %%
+def called_first(line: nn.Module, data: tuple) -> float:
+    with torch.no_grad():
+        return (line(data[0]) > 0).float().mean().item()
+
+
+level = [pair for pair in pairs if after_3[pair] < 0.55]
+firsts = {pair: called_first(lines[pair], testing[pair]) for pair in level}
+assert len(level) == 6 and min(firsts.values()) > 0.95
+{pair: round(share, 3) for pair, share in firsts.items()}
+
+# %% [markdown]
+r"""
+No coin: nearly every image is called the first digit, whatever it shows. An
+accuracy near one half only says that half of the images are.
+
+But three epochs are few, and the recipe has twenty. Seventeen more for those
+that are below 60 %:
 """
 
 # %%
@@ -156,27 +177,20 @@ r"""
 Patience mends all but two. "It fails" after three epochs would have been a
 hasty word: most of these had only begun. What holds the others?
 
-## What it says instead
+## Where the scores lie
 
-A coin would call half of the images the first digit. Do these?
+Of those two every image is still called the first digit, after twenty epochs.
 """
 
-
 # %%
-def called_first(line: nn.Module, data: tuple) -> float:
-    with torch.no_grad():
-        return (line(data[0]) > 0).float().mean().item()
-
-
 shares = {pair: called_first(lines[pair], testing[pair]) for pair in stuck}
 assert min(shares.values()) > 0.99
 {pair: round(share, 3) for pair, share in shares.items()}
 
 # %% [markdown]
 r"""
-No coin: nearly every image is called the first digit, whatever it shows. An
-accuracy near one half only says that half of the images are. So look at the
-scores. Before training, after each batch of the first epoch, for 5 against 8:
+So look at the scores behind the answers. Before training, and after each batch
+of the first epoch, for 5 against 8:
 """
 
 # %%
@@ -341,7 +355,7 @@ plt.show()
 # %%
 n_stuck = sum(each < 0.6 for each in luck[5, 8])
 assert 1 <= n_stuck <= 6
-assert min(careful_37) > max(luck[3, 7])
+assert min(luck[3, 7]) < 0.9751 < max(luck[3, 7]) < min(careful_37)
 found = min(luck[3, 7]), max(luck[3, 7]), min(careful_37)
 n_stuck, [round(each, 4) for each in found]
 
@@ -382,9 +396,9 @@ def after(make: Callable, lr: float, seed: int, pair=(3, 5)) -> float:
 
 
 # %% limit=300
-rates = (0.3, 1.0, 3.0)
+rates = (0.3, 1.0, 3.0, 10.0)
 found = {
-    (make, lr): [after(make, lr, seed) for seed in range(3)]
+    (make, lr): [after(make, lr, seed) for seed in range(5)]
     for make in (make_line, make_net)
     for lr in rates
 }
@@ -397,34 +411,97 @@ best = {
     for make, lr in best.items()
 }
 
-# %% What the bend buys on 3 against 5 alt="Accuracy on 3 against 5 against the learning rate, three dots each. The line's dots lie near 96.3 percent at every rate. The network's are about the same at the lowest rate and near 98.5 at the highest." tags=["hide-input"]
+# %% What the bend buys on 3 against 5 alt="Accuracy on 3 against 5 against the learning rate, five dots each. The line's dots lie near 96 percent at every rate. The network's lie close above them at 0.3, spread out at 1, near 98.6 at 3; at 10 most are missing." tags=["hide-input"]
 plt.figure(figsize=(4.5, 3))
 for color, make in (("C0", make_line), ("C1", make_net)):
     for lr in rates:
         label = make.__name__[5:] if lr == 1.0 else None
         dots = found[make, lr]
-        plt.semilogx([lr] * 3, dots, "o", color=color, alpha=0.7, label=label)
+        plt.semilogx([lr] * 5, dots, "o", color=color, alpha=0.7, label=label)
 plt.xticks(rates, [str(lr) for lr in rates])
 plt.minorticks_off()
 plt.xlabel("learning rate")
 plt.ylabel("accuracy")
+plt.ylim(0.94, 1)  # what got stuck lies below
 plt.legend()
 plt.show()
 
 # %%
 the_lines = [each for lr in rates for each in found[make_line, lr]]
-assert min(found[make_net, best[make_net]]) > max(the_lines) + 0.005
+assert min(found[make_net, best[make_net]]) > max(the_lines) + 0.01
+gain = {
+    lr: sum(found[make_net, lr]) - sum(found[make_line, lr]) for lr in rates
+}
+assert gain[10.0] < 0 < gain[0.3] < gain[3.0] / 4
+{lr: round(total / 5, 4) for lr, total in gain.items()}
 
 # %% [markdown]
 r"""
-At its best rate every run of the network is ahead of every run of the line at
-any rate. The bend pays, once the task needs it and the rate lets it. At the
-lowest rate one would have concluded the opposite: *a comparison is fair only if
-each side has its own best rate*.
+The mean lead of the network, rate by rate. At its best rate every run of it is
+ahead of every run of the line at any rate: the bend pays, once the task needs
+it. But at the lowest rate one would have seen next to nothing, and at the
+highest, where some of the network's runs get stuck, one would have concluded
+the opposite. *A comparison is fair only if each side has its own best rate*,
+and it is the best only if the rates on both sides of it were tried.
+
+## Beginning elsewhere
 
 People seldom begin with random numbers. They take the parameters of a network
 that was trained on something like their task, and go on from there:
-{term}`transfer learning`. Exercise 4 tries it on digits, with a surprise.
+{term}`transfer learning`. It should matter most where examples are few. So: 3
+against 9, with five images of each, and three starts. One is random. In the two
+others the {term}`hidden layer` comes from a network that was trained on all
+images of another pair: 3 against 4, which is much the same task, since a 4 has
+the shape of an open 9; or 0 against 1, which is another.
+"""
+
+
+# %%
+def begin(task: tuple | None, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    net = make_net()
+    if task:
+        train(net, training[task], 5, shuffle=True)
+        net[2] = nn.Linear(30, 1)  # only the hidden layer is kept
+    return net
+
+
+def few_shot(task: tuple | None, seed: int, pair=(3, 9), lr=0.1) -> float:
+    net = begin(task, seed)
+    torch.manual_seed(seed)
+    few = torch.randperm(5000)[:5]
+    x, y = (each[torch.cat([few, -1 - few])] for each in training[pair])
+    for _ in range(400):
+        step(net, x, y, lr)
+    return judge(net, testing[pair])
+
+
+# %% limit=120
+starts = {"random": None, "3 against 4": (3, 4), "0 against 1": (0, 1)}
+reached = {
+    name: torch.tensor([few_shot(task, seed) for seed in range(5)])
+    for name, task in starts.items()
+}
+{name: tries.mean().item() for name, tries in reached.items()}
+
+# %% [markdown]
+r"""
+The same five images for each start, so compare seed by seed: what does each
+gain over the random start?
+"""
+
+# %%
+gains = {name: reached[name] - reached["random"] for name in [*starts][1:]}
+assert gains["3 against 4"].min() > 0.01
+assert gains["0 against 1"].mean() < -0.01
+gains
+
+# %% [markdown]
+r"""
+From the task that is alike, all five runs gain. From the other one they lose,
+on average: thirty units that were tuned to tell a ring from a bar have less to say
+about a 9 than thirty random ones. What is transferred is what both tasks need.
+(The rate decides nothing here; exercise 4 lets you check.)
 
 ## What we built
 
@@ -433,12 +510,13 @@ that was trained on something like their task, and go on from there:
   the sigmoid is there.
 * A proof: the cause changed alone, with everything else as it was.
 * A fair comparison: each side at its own best rate, each run repeated.
+* Transfer: a hidden layer from a task that is alike, and from one that is not.
 
 ## Questions
 
-:::{dropdown} An accuracy of 47.6 % on two digits: is that worse than guessing?
+:::{dropdown} An accuracy of 48 % on two digits: is that worse than guessing?
 It is what one gets by always giving the same answer, if that digit makes up
-47.6 % of the images. Look at *what* is said before you look at how often it is
+48 % of the images. Look at *what* is said before you look at how often it is
 right.
 :::
 
@@ -518,37 +596,20 @@ by_turns(1.0), by_turns(0.3)
 
 # %% [markdown]
 r"""
-**4.** Transfer learning. There are only twenty images each of 8 and 9. Train a
-network on 3 against 5, keep its hidden layer, and go on with the few. Is it
-ahead of one that begins with random numbers?
+**4.** Was the rate of the five images fair to all three starts? Give each of them
+a lower and a higher one.
 """
 
-
 # %% tags=["solution"]
-def few_shot(start: nn.Module, x: Tensor, y: Tensor) -> float:
-    for _ in range(400):
-        step(start, x, y, lr=0.1)
-    with torch.no_grad():
-        return judge(start, testing[8, 9])
-
-
-x_89, y_89 = training[8, 9]
-outcomes = []
-for seed in range(5):
-    torch.manual_seed(seed)
-    body, fresh, moved = make_net(), make_net(), make_net()
-    train(body, training[3, 5], 10, shuffle=True)
-    moved.load_state_dict(fresh.state_dict())
-    moved[0].load_state_dict(body[0].state_dict())
-    few = torch.cat(
-        [torch.randint(5000, (20,)), -1 - torch.randint(5000, (20,))]
-    )
-    outcomes.append([few_shot(n, x_89[few], y_89[few]) for n in (fresh, moved)])
-from_scratch, transferred = zip(*outcomes, strict=True)
-# What thirty units learned about 3 and 5 helps neither an 8 nor a 9: to
-# transfer, a network must have seen many kinds of things.
-assert sum(from_scratch) > sum(transferred)
-[[round(each, 3) for each in pair] for pair in outcomes]
+means = {
+    (name, lr): sum(few_shot(task, seed, lr=lr) for seed in range(2)) / 2
+    for name, task in starts.items()
+    for lr in (0.03, 0.3)
+}
+# The best rate of each start: the order stays.
+tops = [max(means[name, lr] for lr in (0.03, 0.3)) for name in starts]
+assert tops[1] > tops[0] > tops[2]
+{key: round(value, 3) for key, value in means.items()}
 
 # %% [markdown]
 r"""

@@ -317,6 +317,7 @@ a larger sum of squares. Show that `orthogonal_` makes it of length 1.
 """
 
 # %% tags=["solution"]
+assert torch.finfo(torch.float16).max == 65_504
 tall = orthogonal_(torch.empty(70_000, 1, dtype=torch.float16)).float()
 assert_close((tall * tall).sum(), torch.tensor(1.0), rtol=1e-2, atol=0)
 

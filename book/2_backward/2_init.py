@@ -48,7 +48,7 @@ images, labels = mnist()
 x = images.flatten(1) / 255
 x_train, x_valid, y_valid = x[:50_000], x[50_000:], labels[50_000:]
 mean, std = x_train.mean(), x_train.std()
-mean, std
+mean, std, mean * 255 / 256
 
 # %% [markdown]
 r"""
@@ -405,14 +405,14 @@ and deviation after ReLU, lowered and extended:
 torch.manual_seed(0)
 u = torch.randn(1_000_000)
 after = [function(math.sqrt(2) * u) for function in (relu, lowered, extended)]
-[(y.mean(), y.std()) for y in after]
+[(y.mean(), y.std()) for y in after], after[0].mean() ** 2, after[0].var()
 
 # %% [markdown]
 r"""
 The lowered function has mean $0.564 - 0.5 = 0.064$ and the *same* deviation
 0.826 as before. Subtracting a constant cannot change a deviation. The source thought
 that it had: its ten draws (0.72 to 0.94, 0.82 on average) show the spread
-between draws that we saw above. The extended function has mean 0.349. So the
+between draws that we saw above. The extended function has mean 0.35. So the
 code does what the text wants, and the text does not.
 
 Which gain does each need? Let $m(q)$ be the second moment after a layer whose
@@ -503,8 +503,8 @@ assert slopes[0] > 1 > slopes[1]
 
 # %% [markdown]
 r"""
-The lowered function amplifies an error by 8.7 % a layer, sixtyfold in fifty.
-The extended one takes back 8.9 %. With Kaiming's $\sqrt2$ it is the other way
+The lowered function multiplies an error by 1.087 in each layer, sixtyfold in
+fifty. The extended one leaves 0.911 of it. With Kaiming's $\sqrt2$ it is the other way
 round. The lowered one then has a fixed point at $q = \pi/16 \approx 0.196$ that
 it always finds, and the extended one has none: it grows.
 """

@@ -838,6 +838,11 @@ What people write is not always a pair, a loss and an optimizer. Five programs
 show the places where a learner is changed; each runs in the library's tests,
 which also hold what it has learnt.
 
+Each asks `examine(learn)` of {doc}`/3_training/13_inside` before it trains. In
+`two_inputs.py` that paid: one body scores both images, the scores are
+subtracted, and no gradient reached the bias of its last layer, since it
+cancels. The layer has none any more.
+
 | program | what it changes |
 | --- | --- |
 | `table.py`, regression | nothing: a data set class, `mean_absolute_error` as a metric, the best weights in a file |

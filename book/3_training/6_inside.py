@@ -281,7 +281,7 @@ for which torch has names, and which may change a gradient, are in
 
 Of every `every`-th batch we keep, for each module, five things: which batch it
 was, mean and deviation, a {term}`histogram`, and for each unit the share of
-zeros among its outputs. The 3,200 numbers of a hidden layer become 85. They
+zeros among its outputs. Of the numbers of a hidden layer few are left. They
 stay on their device until somebody looks, since a GPU that is asked for a
 number has to finish first.
 
@@ -830,8 +830,8 @@ def check_step_size(
     moved = size = 0.0
     with torch.no_grad():
         for param, old in zip(params, before, strict=True):
-            moved += (param - old).square().sum().item()
-            size += old.square().sum().item()
+            moved += (param - old).float().square().sum().item()
+            size += old.float().square().sum().item()
             param.copy_(old)
     ratio = math.sqrt(moved / size) if size else math.inf
     if low <= ratio <= high:
@@ -860,7 +860,7 @@ r"""
 
 The test that such a list has to pass: each bug is found at every seed by its
 own check, and the healthy run accused by none. Beside it stands what two epochs
-and 2,000 other digits would have said.
+and other digits would have said.
 """
 
 

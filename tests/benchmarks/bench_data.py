@@ -14,9 +14,9 @@ N_ROWS = 4_000
 NAME = "torch.utils.data.DataLoader"
 
 
-def tensors() -> tuple[torch.Tensor, torch.Tensor]:
+def tensors(n: int = N_ROWS) -> tuple[torch.Tensor, torch.Tensor]:
     """MNIST's shape: rows of 784 pixels, and digits."""
-    return torch.rand(N_ROWS, 784), torch.randint(10, (N_ROWS,))
+    return torch.rand(n, 784), torch.randint(10, (n,))
 
 
 def theirs():

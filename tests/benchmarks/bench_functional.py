@@ -7,7 +7,7 @@ from _config.runs.benchmarks import Pair, benchmark
 from groundup.nn import functional, init
 
 
-@benchmark("torch.nn.functional.linear", label="(64, 784) to 50", at_most=1.2)
+@benchmark("torch.nn.functional.linear", label="(64, 784) to 50", at_most=1.1)
 def linear() -> Pair:
     """A batch through the first layer of a small network."""
     arguments = torch.randn(64, 784), torch.randn(50, 784), torch.randn(50)

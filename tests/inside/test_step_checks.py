@@ -118,3 +118,18 @@ def test_the_size_of_a_step_is_told():
 def test_a_step_to_no_number_is_found():
     net, loss = setup(0)
     assert "nan" in check_step_size(net, stepper(net, loss, torch.nan))
+
+
+@pytest.mark.parametrize("weight", [300.0, 1e-2])
+def test_squares_are_summed_in_float32(weight):
+    net = nn.Linear(8, 16).half()
+    with torch.no_grad():
+        for param in net.parameters():
+            param.fill_(weight)
+
+    def step():
+        with torch.no_grad():
+            for param in net.parameters():
+                param *= 1 - 2**-8
+
+    assert check_step_size(net, step) is None

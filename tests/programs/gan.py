@@ -8,6 +8,7 @@ import torch
 
 from groundup import nn, optim
 from groundup.data import TensorLoader
+from groundup.inside import examine
 from groundup.nn.functional import binary_cross_entropy_with_logits
 from groundup.training import Checkpoint, Learner, Recorder
 
@@ -68,6 +69,7 @@ model, folder = Pair(), tempfile.mkdtemp()
 loader = TensorLoader(ring(8192), batch_size=128, shuffle=True)
 defaults = [Recorder(), Checkpoint(folder)]
 learn = GAN(model, loader, optim=two_adams, lr=1e-3, defaults=defaults)
+found = examine(learn)
 learn.fit(12)
 with torch.no_grad():
     points = model(torch.randn(2000, 4))

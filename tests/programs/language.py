@@ -4,6 +4,7 @@ import torch
 
 from groundup import optim
 from groundup.data import DataLoader
+from groundup.inside import examine
 from groundup.training import (
     Accumulate,
     Accuracy,
@@ -82,4 +83,5 @@ learn = Half(
         Anneal.one_cycle(0.01),
     ],
 )
+found = examine(learn)
 learn.fit(5)

@@ -7,6 +7,7 @@ import torch
 
 from groundup import nn, optim
 from groundup.data import DataLoader, Dataset
+from groundup.inside import examine
 from groundup.nn.functional import mse_loss
 from groundup.scores import mean_absolute_error
 from groundup.training import (
@@ -54,6 +55,7 @@ learn = Learner(
     metrics=[mean_absolute_error, EpochMetric(explained, "explained")],
     callbacks=[EarlyStopping(patience=10), SaveBest(best), CSVLog(log)],
 )
+found = examine(learn)
 learn.fit(100)
 learn.load(best)
 results = learn.evaluate()

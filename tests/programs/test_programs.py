@@ -1,6 +1,7 @@
 """Programs that people write, run as they stand, and what they learned."""
 
 import csv
+import functools
 import runpy
 from pathlib import Path
 
@@ -12,13 +13,26 @@ import torch
 from groundup.training import Recorder, read_checkpoint
 
 
+@functools.cache
+def run(name):
+    return runpy.run_path(str(Path(__file__).with_name(f"{name}.py")))
+
+
 @pytest.fixture
 def program(request, capsys):
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    path = Path(__file__).with_name(f"{request.param}.py")
-    yield runpy.run_path(str(path))
+    yield run(request.param)
     torch.set_num_threads(before)
+
+
+NAMES = ["table", "two_inputs", "gan", "language", "thaw"]
+
+
+@pytest.mark.parametrize("program", NAMES, indirect=True)
+def test_nothing_is_found_wrong_before_it_trains(program):
+    wrong = {name: said for name, said in program["found"].items() if said}
+    assert program["found"] and not wrong
 
 
 def of(name):

@@ -10,6 +10,7 @@ from torch import nn
 
 from groundup import optim
 from groundup.data import TensorLoader
+from groundup.inside import examine
 from groundup.training import Accuracy, Anneal, Learner, Recorder
 
 digits = sklearn.datasets.load_digits()
@@ -43,6 +44,7 @@ learner(pretrained, before, y, 0.01).fit(5, [Anneal.one_cycle(0.01)])
 
 model, odd = nn.Sequential(pretrained[0], nn.Linear(32, 2)), y % 2
 learn = learner(model, shown, odd, [0.001, 0.02], splitter=parts)
+found = examine(learn)
 model[0].requires_grad_(False)
 model[0].eval()  # or BatchNorm would go on counting
 learn.fit(10, [Anneal.one_cycle([0.001, 0.02])])

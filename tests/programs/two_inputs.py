@@ -5,6 +5,7 @@ import torch
 
 from groundup import nn, optim
 from groundup.data import DataLoader, Dataset
+from groundup.inside import examine
 from groundup.nn.functional import binary_cross_entropy_with_logits
 from groundup.training import F1, Accuracy, Anneal, Learner
 
@@ -33,7 +34,7 @@ class Compare(nn.Module):
 
     def __init__(self):
         self.score = nn.Sequential(
-            nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1)
+            nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1, bias=False)
         )
 
     def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -59,4 +60,5 @@ learn = PairLearner(
     metrics=[Accuracy(), F1(2)],
     callbacks=[Anneal.one_cycle(0.01)],
 )
+found = examine(learn)
 learn.fit(5)

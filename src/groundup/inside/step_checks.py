@@ -59,8 +59,8 @@ def check_step_size(
     moved = size = 0.0
     with torch.no_grad():
         for param, old in zip(params, before, strict=True):
-            moved += (param - old).square().sum().item()
-            size += old.square().sum().item()
+            moved += (param - old).float().square().sum().item()
+            size += old.float().square().sum().item()
             param.copy_(old)
     ratio = math.sqrt(moved / size) if size else math.inf
     if low <= ratio <= high:

@@ -914,11 +914,10 @@ assert fixed.min() - in_order.max() > 0.2
 
 # %% [markdown]
 r"""
-What a new order in every epoch gains on the file's, the mean of five pairs with
-their deviation; and the share that is right after the sorted run. Mixing once
-is worth most: the last batches that the sorted run sees are nothing but nines.
-Mixing *again* gains nothing that five pairs could show in a short and careful
-run, and something on each seed in a longer and bolder one.
+What a new order in every epoch gains on the file's, over five pairs; and the
+share that is right after the sorted run. Mixing once is worth most: the last
+batches of that run hold only nines. Mixing *again* gains nothing that five pairs
+could show in a short run, and something on each seed in a longer, bolder one.
 {doc}`/3_training/7_workers` asks about the short last batch.
 
 ## What we built

@@ -440,7 +440,7 @@ one rule for the whole book:
   show, such as an inequality: `assert gain > 2`. (`python -O` skips it; the book
   is run without.)
 
-The checks above were plain for want of a better one. So we need such checks. A helper for this chapter shows what one says:
+The checks above were plain for want of better ones. Let us write those. A helper for this chapter shows what one says:
 """
 
 
@@ -604,8 +604,8 @@ hardly ever agree to the last bit.
 r"""
 Two values are close if
 
-$$|\text{actual} - \text{expected}| \le \text{atol} + \text{rtol} \cdot
-|\text{expected}|.$$
+$$\begin{aligned} &|\text{actual} - \text{expected}| \\
+&\quad \le \text{atol} + \text{rtol} \cdot |\text{expected}|. \end{aligned}$$
 
 The relative {term}`tolerance` `rtol` grows with the value expected. Near zero
 it is worthless, and the absolute one, `atol`, takes over. The defaults are

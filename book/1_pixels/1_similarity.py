@@ -318,8 +318,8 @@ a plain mean would let them cancel. Two ways out:
   {term}`RMSE`, which is back on the scale of a pixel; it is the
   L2 distance up to a constant factor.
 
-$$\text{MAE}(a, b) = \frac{1}{d}\sum_{i=1}^{d} |a_i - b_i|, \qquad
-\text{RMSE}(a, b) = \sqrt{\frac{1}{d}\sum_{i=1}^{d} (a_i - b_i)^2}.$$
+$$\text{MAE}(a, b) = \frac{1}{d}\sum_{i=1}^{d} |a_i - b_i|,$$
+$$\text{RMSE}(a, b) = \sqrt{\frac{1}{d}\sum_{i=1}^{d} (a_i - b_i)^2}.$$
 
 Squaring punishes one large difference more than many small ones of the same
 sum. For a single 3, both agree that it is nearer to the mean 3:

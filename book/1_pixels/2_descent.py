@@ -228,7 +228,8 @@ Where is the border? Watch the slope around the best $w$:
 
 # %%
 best_w = (t * v).sum() / (t * t).sum()  # where the slope by hand is 0
-[slope_by_hand(best_w + away).item() for away in (-1, -0.5, 0, 0.5, 1)]
+slopes = [slope_by_hand(best_w + d).item() for d in (-1, -0.5, 0, 0.5, 1)]
+[round(slope, 6) for slope in slopes]
 
 # %% [markdown]
 r"""

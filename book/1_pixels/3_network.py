@@ -191,10 +191,10 @@ def score_loss(scores: Tensor, labels: Tensor) -> Tensor:
     return wrongness(sigmoid(scores), labels)
 
 
-# %% alt="The sigmoid from -6 to 6: an S from 0 to 1 through one half at zero, nearly flat beyond 4 on either side." tags=["hide-input"]
-plt.plot(line := torch.linspace(-6, 6, 100), sigmoid(line))
-plt.xlabel("score")
-plt.ylabel("confidence")
+# %% The sigmoid alt="The sigmoid from -6 to 6: an S from 0 to 1 through one half at zero, nearly flat beyond 4 on either side." tags=["hide-input"]
+figure, ax = plt.subplots(figsize=(4.5, 2.8))
+ax.plot(line := torch.linspace(-6, 6, 100), sigmoid(line))
+ax.set(xlabel="score", ylabel="confidence")
 plt.show()
 
 # %% [markdown]
@@ -202,7 +202,7 @@ r"""
 Here are both, accuracy and loss, as that one weight moves over a wide range.
 """
 
-# %% alt="Two curves over the value of one weight. The share of wrong answers is a staircase of flat pieces and jumps; the loss beside it is a smooth curve of the same general shape." tags=["hide-input"]
+# %% Accuracy jumps, the loss slopes alt="Two curves over the value of one weight. The share of wrong answers is a staircase of flat pieces and jumps; the loss beside it is a smooth curve of the same general shape." tags=["hide-input"]
 values = torch.linspace(-3, 3, 400)
 some = torch.randperm(len(x))[:200]
 x_some, y_some = x[some], y[some]
@@ -210,10 +210,11 @@ rest = x_some @ weights + bias - x_some[:, [pixel]] * weights[pixel]
 moved = rest + x_some[:, [pixel]] * values  # (200, 400)
 errors = ((moved > 0) != (y_some == 1)).float().mean(0)
 smooth = torch.where(y_some == 1, 1 - sigmoid(moved), sigmoid(moved)).mean(0)
-plt.plot(values, errors, color="C1", label="share of wrong answers")
-plt.plot(values, smooth, color="C0", label="loss")
-plt.xlabel("one weight")
-plt.legend()
+figure, ax = plt.subplots(figsize=(4.5, 3))
+ax.plot(values, errors, color="C1", label="share of wrong answers")
+ax.plot(values, smooth, color="C0", label="loss")
+ax.set(xlabel="one weight")
+ax.legend()
 plt.show()
 
 # %% [markdown]
@@ -236,7 +237,7 @@ small = weights / 28
 confidence = sigmoid(x @ small)
 slopes = confidence * (1 - confidence) * torch.where(y == 1, -1.0, 1.0)
 each = (slopes * x)[:, 14 * 28 + 14]  # the gradient from each image alone
-figure, panels = plt.subplots(1, 3, figsize=(6, 2.4), sharex=True)
+figure, panels = plt.subplots(3, 1, figsize=(4.5, 4.6), sharex=True)
 for panel, size in zip(panels, [1, 16, 256], strict=True):
     drawn = each[torch.randint(len(each), (300, size))].mean(1)
     panel.hist(drawn, bins=24, color="C0")
@@ -547,10 +548,10 @@ def relu(x: Tensor) -> Tensor:
     return x.clamp_min(0.0)
 
 
-# %% alt="ReLU from -2 to 2: zero up to zero, then the diagonal." tags=["hide-input"]
-plt.plot(line := torch.linspace(-2, 2, 9), relu(line), ".-")
-plt.xlabel("x")
-plt.ylabel("relu(x)")
+# %% ReLU alt="ReLU from -2 to 2: zero up to zero, then the diagonal." tags=["hide-input"]
+figure, ax = plt.subplots(figsize=(4.5, 2.8))
+ax.plot(line := torch.linspace(-2, 2, 9), relu(line), ".-")
+ax.set(xlabel="x", ylabel="relu(x)")
 plt.show()
 
 # %% [markdown]
@@ -576,9 +577,9 @@ def wiggle(t: Tensor) -> Tensor:
     return torch.sin(12 * t) * t + 0.3 * torch.cos(31 * t)
 
 
-# %% alt="A wiggly curve with three approximations made of 4, 16 and 64 ReLUs. Four follow it coarsely, sixteen miss only its tips, sixty-four lie on it." tags=["hide-input"]
+# %% A curve, followed by ReLUs alt="A wiggly curve with three approximations made of 4, 16 and 64 ReLUs. Four follow it coarsely, sixteen miss only its tips, sixty-four lie on it." tags=["hide-input"]
 t = torch.linspace(0, 1, 500)
-figure, panels = plt.subplots(1, 3, figsize=(7.5, 2.6), sharey=True)
+figure, panels = plt.subplots(3, 1, figsize=(4.5, 5), sharex=True)
 gaps = []
 for panel, n_units in zip(panels, [4, 16, 64], strict=True):
     panel.plot(t, wiggle(t), color="0.6")
@@ -691,15 +692,15 @@ two_layers.fit(40)
 assert two_layers.rows[-1][-1] >= 0.98, "the network's gate"
 assert abs(one_layer.rows[-1][-1] - two_layers.rows[-1][-1]) < 0.003
 
-# %% alt="Loss and accuracy on the validation images by epoch for the linear model and the network with one hidden layer. Both losses fall steeply and then slowly; the two accuracies meet above 98 percent after forty epochs, and a dashed line marks the mean image far below." tags=["hide-input"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3))
+# %% The line and the network, epoch by epoch alt="Loss and accuracy on the validation images by epoch for the linear model and the network with one hidden layer. Both losses fall steeply and then slowly; the two accuracies meet above 98 percent after forty epochs, and a dashed line marks the mean image far below." tags=["hide-input"]
+figure, (left, right) = plt.subplots(2, 1, figsize=(4.5, 5), sharex=True)
 runs = [(one_layer, "linear"), (two_layers, "one hidden layer")]
 for i, (run, name) in enumerate(runs):
     _, losses, accuracies = zip(*run.rows, strict=True)
     left.plot(losses, color=f"C{i}", label=name)
     right.plot(accuracies, color=f"C{i}", label=name)
 right.axhline(mean_image, color="0.5", ls="--", label="mean image")
-left.set(xlabel="epoch", ylabel="validation loss", yscale="log")
+left.set(ylabel="validation loss", yscale="log")
 right.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0.94, 0.99))
 right.legend()
 plt.show()
@@ -748,8 +749,8 @@ def tents(t: Tensor, n_layers: int) -> Tensor:
     return t
 
 
-# %% alt="Three zigzag lines between 0 and 1: one tent from one layer, two from two layers, eight from four layers." tags=["hide-input"]
-figure, panels = plt.subplots(1, 3, figsize=(7.5, 2.2), sharey=True)
+# %% A layer of two units doubles the corners alt="Three zigzag lines between 0 and 1: one tent from one layer, two from two layers, eight from four layers." tags=["hide-input"]
+figure, panels = plt.subplots(3, 1, figsize=(4.5, 4.6), sharex=True)
 for panel, n_layers in zip(panels, [1, 2, 4], strict=True):
     panel.plot(t, tents(t, n_layers), color="C1")
     panel.set(title=f"{n_layers} layers, {2 * n_layers} units")
@@ -931,7 +932,6 @@ relu(a) + relu(b), relu(a + b)
 
 # %% [markdown]
 r"""
-
 :::{dropdown} What is the difference between `F.relu` and `nn.ReLU`?
 :name: topic-36
 One function, two forms. `F.relu` is called on a tensor. `nn.ReLU()` makes a

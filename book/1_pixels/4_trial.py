@@ -482,7 +482,7 @@ reached = {
     name: torch.tensor([few_shot(task, seed) for seed in range(5)])
     for name, task in starts.items()
 }
-{name: tries.mean().item() for name, tries in reached.items()}
+{name: round(tries.mean().item(), 3) for name, tries in reached.items()}
 
 # %% [markdown]
 r"""
@@ -494,7 +494,7 @@ gain over the random start?
 gains = {name: reached[name] - reached["random"] for name in [*starts][1:]}
 assert gains["3 against 4"].min() > 0.01
 assert gains["0 against 1"].mean() < -0.01
-gains
+{name: [round(g.item(), 3) for g in each] for name, each in gains.items()}
 
 # %% [markdown]
 r"""

@@ -9,7 +9,7 @@ on any two digits, and from any random start?**
 A result on one task from one seed is an anecdote. This chapter asks the same
 recipe every such question, finds where it fails, and then does what is done too seldom:
 it looks for the cause, changes that cause alone, and sees whether the fault
-goes away.
+goes away. All of it runs in a minute or two.
 
 | name | meaning |
 | --- | --- |

@@ -19,12 +19,15 @@ with the same weights to the last bit?**
 # %% Imports tags=["hide-input"]
 import hashlib
 import json
+import math
 import os
 import signal
 import tempfile
 import threading
+import timeit
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -232,10 +235,20 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is damaged: it says its SHA-256 is "
             f"{told.decode(errors='replace')}, but it is {found}"
         )
+    try:
+        return _parsed(data)
+    except Exception as error:  # whatever a forger thought of
+        raise CheckpointError(f"{path} is no checkpoint: {error!r}") from None
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
     tree = json.loads(header["__metadata__"]["checkpoint"])["state"]
-    return put_together(tree, safetensors.torch.load(data))
+    state = put_together(tree, safetensors.torch.load(data))
+    if not isinstance(state, dict):
+        raise TypeError(f"a {type(state).__name__} in place of a dict")
+    return state
 
 
 # %% [markdown]
@@ -322,13 +335,22 @@ class Checkpoint(Callback):
     order = 100  # after all others
 
     def __init__(self, folder: str | Path, every: int = 1000, keep: int = 2):
+        if min(every, keep) < 1:
+            raise ValueError(f"expected 1 or more, got {every=} and {keep=}")
         self.folder, self.every, self.keep = Path(folder), every, keep
         self.n_epochs = 0  # of this fit, as it was asked for
         self.saved = 0  # batches of this epoch in the last checkpoint
         self.began: dict[str, Any] | None = None  # random states, at its start
         self.state: dict[str, Any] | None = None  # to go on from
+        self.file: Path | None = None  # in which that state stands
         self.signal: int | None = None  # what asks to stop
         self.handlers: dict[int, Any] = {}  # of signals, before the fit
+
+    def path(self, run: Run, batch: int, over: bool) -> Path:
+        """The file of a place; the last of a fit carries the fit's number."""
+        end = f"-fit-{run.fits:04}" if over else ""
+        name = f"epoch-{run.epoch:06}-batch-{batch:08}{end}.safetensors"
+        return self.folder / name
 
     def files(self) -> list[Path]:
         """The checkpoints in the folder, the newest last."""
@@ -338,19 +360,18 @@ class Checkpoint(Callback):
 # %% [markdown]
 r"""
 First what is saved. A *fit* is one call of `fit`; a script may have several,
-and the killed one is known by its number. The two newest files are kept.
+and the killed one is known by its number. The newest files are kept, and the
+last one of every fit, so that a script that is run again finds after each of
+its fits what was there the first time.
 """
 
 
-# %% A file tags=["export"] module="training.checkpoint"
+# %% A state tags=["export"] module="training.checkpoint"
 class Checkpoint(Checkpoint):
-    def save(self, run: Run, batch: int, trained: bool = False) -> None:
-        """Write a checkpoint after so many batches of the epoch.
-
-        If that fails, warn: the last one is still there, and so is the run.
-        """
+    def state_of(self, run: Run, batch: int, trained: bool) -> dict[str, Any]:
+        """A run's state, and its place: so many batches of the epoch."""
         resumable = isinstance(run.train, Resumable) and batch and not trained
-        state = {
+        return {
             **run_state(run),
             "fit": {"number": run.fits, "n_epochs": self.n_epochs},
             "epochs": [run.start_epoch, run.epoch, run.stop_epoch],
@@ -360,14 +381,65 @@ class Checkpoint(Checkpoint):
             "began": self.began,
             "now": all_random_states(run),
         }
-        name = f"epoch-{run.epoch:06}-batch-{batch:08}.safetensors"
+
+
+# %% [markdown]
+r"""
+A nan must not be saved: from then on every resumed run would be ill. The weights
+are looked through before each file is written.
+"""
+
+
+# %% Nothing ill is saved tags=["export", "internal"] module="training.checkpoint"
+def check_finite(run: Run) -> None:
+    """Raise FloatingPointError if a weight is not a finite number."""
+    for name, param in run.model.named_parameters():
+        if not param.detach().isfinite().all():
+            raise FloatingPointError(
+                f"{name} is not finite in {run.place}: nothing is saved, the "
+                "checkpoint before is from before that"
+            )
+
+
+# %%
+ill = learner()
+ill.fit(0)
+ill.model[0].bias.data[3] = math.nan
+try:
+    check_finite(ill)
+except FloatingPointError as error:
+    message = str(error)
+message
+
+# %% [markdown]
+r"""
+What may fail is the disk. In the middle of a run that costs a warning: the last
+file is still there, and so is the run. At the end of a fit it is an error, since
+the result would be lost.
+"""
+
+
+# %% A file tags=["export"] module="training.checkpoint"
+class Checkpoint(Checkpoint):
+    def save(
+        self, run: Run, batch: int, trained: bool = False, over: bool = False
+    ) -> None:
+        """Write a checkpoint after so many batches of the epoch.
+
+        If that fails, warn; if the fit is over, raise.
+        """
+        check_finite(run)
+        state = self.state_of(run, batch, trained)
         try:
-            write_checkpoint(self.folder / name, state)
+            write_checkpoint(self.path(run, batch, over), state)
         except OSError as error:
+            if over:
+                raise
             text = f"no checkpoint in {run.place}: {error}; training goes on"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
         for old in self.files()[: -self.keep]:
-            old.unlink()
+            if "-fit-" not in old.name:
+                old.unlink()
         self.saved = batch
 
 
@@ -378,6 +450,17 @@ checkpoint = Checkpoint(tempfile.mkdtemp())
 checkpoint.save(one, batch=0)
 [newest] = checkpoint.files()
 newest.name, list(read_checkpoint(newest))
+
+# %% [markdown]
+r"""
+The look costs this share of the time of a whole save:
+"""
+
+# %% tags=["hide-input"]
+saving = min(timeit.repeat(lambda: checkpoint.save(one, 0), number=1, repeat=7))
+looking = min(timeit.repeat(lambda: check_finite(one), number=1, repeat=7))
+assert looking < 0.5 * saving
+round(looking / saving, 3)
 
 # %% [markdown]
 r"""
@@ -401,7 +484,7 @@ class Checkpoint(Checkpoint):
     def after_fit(self, run: Run) -> None:
         """Save the result, unless there was nothing left to do."""
         if self.began is not None:
-            self.save(run, 0)
+            self.save(run, 0, over=True)
 
 
 # %%
@@ -414,9 +497,36 @@ r"""
 ## Go on
 
 Going on has two parts. Before the fit we learn where to begin. A checkpoint of
-an earlier fit is none of this one's; one of a later fit says that this one is
-over.
+an earlier fit is none of this one's. One of this fit, or of a later one, may say
+that this one is over: then its last state is loaded, which is all that the
+script needs from it, and a warning says that nothing was trained. And a file may
+be sound and yet of another run: other layers, another optimizer, other
+callbacks, or no run at all. That ends in one kind of error, which names the
+file.
 """
+
+
+# %% Of another run tags=["export", "internal"] module="training.checkpoint"
+def check_place(state: Mapping[str, Any]) -> None:
+    """Raise ValueError unless a state's numbers are a place in a fit."""
+    start, now, stop = state["epochs"]
+    numbers = state["step"], state["batch"], start, now, stop
+    end = start + state["fit"]["n_epochs"]
+    whole = all(type(number) is int and number >= 0 for number in numbers)
+    if not whole or not start <= now <= stop <= end:
+        raise ValueError(f"no place in a fit that ends at {end}: {numbers}")
+
+
+# %% tags=["export"] module="training.checkpoint"
+@contextmanager
+def _of_this_run(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except Exception as error:
+        text = f"{path} is not of this run: {type(error).__name__}: {error}"
+        raise CheckpointError(text) from error
 
 
 # %% Where to begin tags=["export"] module="training.checkpoint"
@@ -430,34 +540,49 @@ class Checkpoint(Checkpoint):
         for torn in self.folder.glob("*.tmp"):
             torn.unlink()
         self.n_epochs, self.began = run.stop_epoch - run.start_epoch, None
-        self.state = state = self.newest()
-        if state is None or state["fit"]["number"] < run.fits:
-            self.state = None
-        elif state["fit"]["number"] > run.fits:  # this fit was over
-            self.state, run.stop_epoch = None, run.epoch
-        else:
-            try:
-                load_run_state(run, state)
-            except ValueError as error:
-                raise CheckpointError(f"{self.files()[-1]}: {error}") from None
-            set_all_random_states(run, state["now"])
-            run.start_epoch, run.epoch, stop = state["epochs"]
-            same = state["fit"]["n_epochs"] == self.n_epochs
-            run.stop_epoch = stop if same else run.start_epoch + self.n_epochs
+        self.state, path = None, self._newest(run.fits)
+        if path is not None:
+            self.file, state = path, self.read(path)
+            with _of_this_run(path):
+                self._begin_at(run, state)
+            if run.epoch >= run.stop_epoch:
+                text = f"{path}: fit {run.fits} was over, nothing is trained"
+                warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
-# %% tags=["export"] module="training.checkpoint"
+# %% The file to go on from tags=["export"] module="training.checkpoint"
 class Checkpoint(Checkpoint):
-    def newest(self) -> dict[str, Any] | None:
-        """The newest checkpoint; damaged, it is refused, not passed over."""
-        *others, last = self.files() or [None]
+    def _newest(self, fit: int) -> Path | None:
+        """The newest file of a fit, the last one's if it is over."""
+        over = sorted(self.folder.glob(f"epoch-*-fit-{fit:04}.safetensors"))
+        if over:
+            return over[-1]
+        *_, last = self.files() or [None]
         if last is None:
             return None
+        with _of_this_run(last):
+            number = self.read(last)["fit"]["number"]
+            if number > fit:
+                raise LookupError(f"fit {number}, and no end of fit {fit}")
+        return last if number == fit else None
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """A checkpoint; damaged, it is refused, not passed over."""
+        others = [each for each in self.files() if each < path]
         try:
-            return read_checkpoint(last)
+            return read_checkpoint(path)
         except CheckpointError as error:
             offer = f"; to go on from {others[-1]}, delete it" if others else ""
             raise CheckpointError(f"{error}{offer}") from None
+
+    def _begin_at(self, run: Run, state: Mapping[str, Any]) -> None:
+        check_place(state)
+        load_run_state(run, state)
+        set_all_random_states(run, state["now"])
+        run.start_epoch, run.epoch, stop = state["epochs"]
+        same = state["fit"]["n_epochs"] == self.n_epochs
+        run.stop_epoch = stop if same else run.start_epoch + self.n_epochs
+        self.state = state
 
 
 # %% [markdown]
@@ -476,6 +601,10 @@ class Checkpoint(Checkpoint):
         if state is None or state["batch"] == 0:
             self.began = all_random_states(run)
             return
+        with _of_this_run(self.file):
+            self._go_on(run, state)
+
+    def _go_on(self, run: Run, state: Mapping[str, Any]) -> None:
         load_run_state(run, state)
         set_all_random_states(run, state["now"])
         n, self.began = state["batch"], state["began"]
@@ -484,6 +613,7 @@ class Checkpoint(Checkpoint):
             run.loader = ()
         elif isinstance(run.train, Resumable):
             run.train.load_state_dict(state["loader"])
+            run.loader = iter(run.train)  # here, where its errors are told
         else:
             run.loader = batches_after(n, run, self.began, state["now"])
 
@@ -620,9 +750,11 @@ class Checkpoint(Checkpoint):
 
     def after_fit(self, run: Run) -> None:
         """Save the result, and handle signals as before."""
-        if self.began is not None:
-            self.save(run, 0)
-        self.after_cancel_fit(run)
+        try:
+            if self.began is not None:
+                self.save(run, 0, over=True)
+        finally:
+            self.after_cancel_fit(run)
         if self.signal is not None:
             self._leave()
 

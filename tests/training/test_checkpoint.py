@@ -3,11 +3,15 @@ import functools
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from groundup.data import DataLoader
 from groundup.training import (
     Callback,
     CancelFit,
@@ -15,6 +19,9 @@ from groundup.training import (
     CheckpointError,
     Learner,
     Recorder,
+    Scheduler,
+    read_checkpoint,
+    write_checkpoint,
 )
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -133,7 +140,8 @@ def test_a_run_may_be_killed_again_and_again(tmp_path, whole):
 
 def test_a_finished_run_is_not_run_again(tmp_path, whole):
     run(tmp_path)
-    with_trap = run(tmp_path, At("before_batch", 1, fail))
+    with pytest.warns(RuntimeWarning, match="fit 1 was over, nothing"):
+        with_trap = run(tmp_path, At("before_batch", 1, fail))
     assert with_trap.epoch == 3 and final(tmp_path) == whole
 
 
@@ -213,9 +221,14 @@ def test_a_full_disk_keeps_the_last_checkpoints(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.warns(RuntimeWarning, match="No space left"):
+    handler = signal.getsignal(signal.SIGINT)
+    with (
+        pytest.warns(RuntimeWarning, match="No space left.*training goes on"),
+        pytest.raises(OSError, match="No space left"),
+    ):
         run(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == kept
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_handlers_are_put_back(tmp_path):
@@ -231,8 +244,164 @@ def test_only_as_many_files_are_kept_as_asked(tmp_path):
     names = [path.name for path in sorted(tmp_path.iterdir())]
     assert names == [
         "epoch-000002-batch-00000013.safetensors",
-        "epoch-000003-batch-00000000.safetensors",
+        "epoch-000003-batch-00000000-fit-0001.safetensors",
     ]
+
+
+@pytest.mark.parametrize("options", [{"keep": 0}, {"every": 0}, {"keep": -1}])
+def test_nothing_to_keep_is_refused(tmp_path, options):
+    with pytest.raises(ValueError, match="expected 1 or more"):
+        Checkpoint(tmp_path, **options)
+
+
+def test_a_finished_script_of_two_fits_finds_its_results_again(tmp_path):
+    def script(n_fits: int) -> list:
+        torch.manual_seed(0)
+        learn = Learner(
+            torch.nn.Linear(5, 2),
+            interrupted.loader("tensors"),
+            optim=torch.optim.SGD,
+            lr=0.1,
+            defaults=[Checkpoint(tmp_path, every=2)],
+        )
+        weights = []
+        for _ in range(n_fits):
+            learn.fit(1)
+            weights.append(learn.model.weight.detach().clone())
+        return weights
+
+    first = script(2)
+    for n_fits in (1, 2):
+        with pytest.warns(RuntimeWarning, match="was over"):
+            again = script(n_fits)
+        for one, other in zip(again, first, strict=False):
+            assert torch.equal(one, other)
+
+
+class Ruin(Callback):
+    def after_step(self, run):
+        if run.step == 7:
+            run.model[0].weight.data[0, 0] = torch.nan
+
+
+def test_a_weight_that_is_not_finite_is_never_saved(tmp_path):
+    with pytest.raises(FloatingPointError, match="not finite"):
+        run(tmp_path, Ruin())
+    for path in tmp_path.iterdir():
+        state = read_checkpoint(path)["model"]
+        assert all(value.isfinite().all() for value in state.values())
+
+
+@pytest.mark.parametrize("kind", ["torch", "ours"])
+def test_a_batch_sampler_whose_sampler_has_a_generator(tmp_path, kind):
+    def learner(*callbacks):
+        torch.manual_seed(0)
+        data = torch.utils.data.TensorDataset(
+            torch.randn(40, 5), torch.arange(40) % 2
+        )
+        own = torch.Generator().manual_seed(1)
+        sampler = torch.utils.data.RandomSampler(data, generator=own)
+        batches = torch.utils.data.BatchSampler(sampler, 4, False)
+        make = torch.utils.data.DataLoader if kind == "torch" else DataLoader
+        return Learner(
+            torch.nn.Linear(5, 2),
+            make(data, batch_sampler=batches),
+            optim=torch.optim.SGD,
+            lr=0.1,
+            defaults=callbacks,
+        )
+
+    whole = learner()
+    whole.fit(3)
+    with pytest.raises(Killed):
+        learner(Checkpoint(tmp_path, every=1)).fit(
+            3, [At("after_step", 17, fail)]
+        )
+    parts = learner(Checkpoint(tmp_path, every=1))
+    parts.fit(3)
+    assert torch.equal(parts.model.weight, whole.model.weight)
+
+
+def test_torchs_cyclic_rate_resumes(tmp_path):
+    def cyclic(optimizer):
+        return torch.optim.lr_scheduler.CyclicLR(optimizer, 0.01, 0.1, 5)
+
+    def learner(*callbacks):
+        torch.manual_seed(0)
+        return Learner(
+            torch.nn.Linear(5, 2),
+            interrupted.loader("tensors"),
+            optim=lambda params, lr: torch.optim.SGD(params, lr, momentum=0.9),
+            lr=0.1,
+            defaults=[Scheduler(cyclic, each="batch"), *callbacks],
+        )
+
+    whole = learner()
+    whole.fit(2)
+    with pytest.raises(Killed):
+        learner(Checkpoint(tmp_path, every=1)).fit(
+            2, [At("after_step", 17, fail)]
+        )
+    parts = learner(Checkpoint(tmp_path, every=1))
+    parts.fit(2)
+    assert torch.equal(parts.model.weight, whole.model.weight)
+
+
+def nodes(tree, path=()):
+    """The places of a tree."""
+    yield path
+    items = tree.items() if isinstance(tree, dict) else ()
+    if isinstance(tree, list | tuple):
+        items = enumerate(tree)
+    for key, value in items:
+        yield from nodes(value, (*path, key))
+
+
+def mutated(tree, path, value):
+    """The tree with another value at a place, or without what was there."""
+    if not path:
+        return value
+    key, *rest = path
+    items = dict(tree) if isinstance(tree, dict) else dict(enumerate(tree))
+    if not rest and value is DROPPED:
+        del items[key]
+    else:
+        items[key] = mutated(items[key], rest, value)
+    return items if isinstance(tree, dict) else type(tree)(items.values())
+
+
+DROPPED = object()
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """The state of a run that was killed in its second epoch."""
+    folder = tmp_path_factory.mktemp("sound")
+    with pytest.raises(Killed):
+        run(folder, At("after_step", 20, fail))
+    path = max(folder.iterdir())
+    return path.name, read_checkpoint(path)
+
+
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_a_forged_checkpoint_ends_in_one_kind_of_error(sound, data):
+    name, state = sound
+    own = {"callbacks", "results", "optimizer"}  # others' to judge
+    places = [p for p in nodes(state) if p and (p[0] not in own or not p[1:])]
+    path = data.draw(st.sampled_from(places))
+    values = [DROPPED, None, -1, 1e300, "x", [], {}, torch.zeros(3)]
+    forged = mutated(state, path, data.draw(st.sampled_from(values)))
+    with tempfile.TemporaryDirectory() as folder:
+        write_checkpoint(Path(folder) / name, forged)
+        try:
+            run(Path(folder))
+        except CheckpointError as error:
+            assert name in str(error)
 
 
 def test_other_callbacks_than_saved_are_named(tmp_path):

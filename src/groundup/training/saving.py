@@ -109,10 +109,20 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is damaged: it says its SHA-256 is "
             f"{told.decode(errors='replace')}, but it is {found}"
         )
+    try:
+        return _parsed(data)
+    except Exception as error:  # whatever a forger thought of
+        raise CheckpointError(f"{path} is no checkpoint: {error!r}") from None
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
     tree = json.loads(header["__metadata__"]["checkpoint"])["state"]
-    return put_together(tree, safetensors.torch.load(data))
+    state = put_together(tree, safetensors.torch.load(data))
+    if not isinstance(state, dict):
+        raise TypeError(f"a {type(state).__name__} in place of a dict")
+    return state
 
 
 def batches_after(

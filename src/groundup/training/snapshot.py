@@ -1,6 +1,7 @@
 # Extracted from book/3_training/5_annealing.py; edit it there.
 """All that the next steps of a run depend on, taken and put back."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,11 +29,10 @@ def set_all_random_states(run: Run, state: Mapping[str, Any]) -> None:
 
 def _generators(run: Run) -> list[torch.Generator]:
     """The loaders' and their samplers' own generators, each once."""
-    parts = [  # of any make, so their attributes are asked for
-        part
-        for loader in (run.train, run.valid)
-        for part in (loader, getattr(loader, "sampler", None))
-    ]
+    parts = [run.train, run.valid]  # of any make: attributes are asked for
+    for part in parts:
+        inner = [getattr(part, n, None) for n in ("sampler", "batch_sampler")]
+        parts += [e for e in inner if not any(e is p for p in (None, *parts))]
     found = [getattr(part, "generator", None) for part in parts]
     return list({id(each): each for each in found if each is not None}.values())
 
@@ -75,5 +75,5 @@ def load_run_state(run: Run, state: Mapping[str, Any]) -> None:
         param.grad = None if grad is None else grad.to(param.device)
     pairs = zip(_with_state(run), state["callbacks"], strict=True)
     for (_, callback), (_, its) in pairs:
-        callback.load_state_dict(its)
-    run.step, run.results = state["step"], state["results"]
+        callback.load_state_dict(copy.deepcopy(its))  # which it may change
+    run.step, run.results = state["step"], dict(state["results"])

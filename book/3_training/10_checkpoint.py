@@ -346,6 +346,16 @@ class Checkpoint(Callback):
         self.signal: int | None = None  # what asks to stop
         self.handlers: dict[int, Any] = {}  # of signals, before the fit
 
+
+# %% [markdown]
+r"""
+A file's name says where in the run it was written, so that the newest comes
+last.
+"""
+
+
+# %% Its files tags=["export"] module="training.checkpoint"
+class Checkpoint(Checkpoint):
     def path(self, run: Run, batch: int, over: bool) -> Path:
         """The file of a place; the last of a fit carries the fit's number."""
         end = f"-fit-{run.fits:04}" if over else ""
@@ -529,6 +539,20 @@ def _of_this_run(path: Path) -> Iterator[None]:
         raise CheckpointError(text) from error
 
 
+# %%
+nowhere = {"epochs": [0, 3, 2], "step": 9, "batch": 0, "fit": {"n_epochs": 2}}
+try:
+    check_place(nowhere)
+except ValueError as error:
+    message = str(error)
+message
+
+# %% [markdown]
+r"""
+With that the file is looked for and put into the run.
+"""
+
+
 # %% Where to begin tags=["export"] module="training.checkpoint"
 class Checkpoint(Checkpoint):
     def before_fit(self, run: Run) -> None:
@@ -566,6 +590,15 @@ class Checkpoint(Checkpoint):
                 raise LookupError(f"fit {number}, and no end of fit {fit}")
         return last if number == fit else None
 
+
+# %% [markdown]
+r"""
+A damaged file is not passed over in silence: that would be another run.
+"""
+
+
+# %% Read it tags=["export"] module="training.checkpoint"
+class Checkpoint(Checkpoint):
     def read(self, path: Path) -> dict[str, Any]:
         """A checkpoint; damaged, it is refused, not passed over."""
         others = [each for each in self.files() if each < path]
@@ -584,6 +617,11 @@ class Checkpoint(Checkpoint):
         run.stop_epoch = stop if same else run.start_epoch + self.n_epochs
         self.state = state
 
+
+# %%
+again = Checkpoint(checkpoint.folder)
+last = again.read(again.files()[-1])
+last["fit"], last["epochs"], last["batch"]
 
 # %% [markdown]
 r"""

@@ -9,7 +9,6 @@ Values are JSON.  What Jupytext would read otherwise than we do is refused.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from _config.chapters.files import ChapterError
@@ -48,15 +47,6 @@ TAGS = {
 }
 
 
-@dataclass(frozen=True)
-class Marker:
-    """A marker line, read: its kind is "code" or "markdown"."""
-
-    kind: str = "code"
-    title: str = ""
-    metadata: dict = field(default_factory=dict, hash=False)
-
-
 def marker_lines(text: str, path: Path) -> Iterator[int]:
     """The index of each line that starts a cell."""
     for match in TOKEN.finditer(text):
@@ -73,14 +63,14 @@ def marker_lines(text: str, path: Path) -> Iterator[int]:
         yield line
 
 
-def read_marker(text: str, path: Path, line: int) -> Marker:
+def read_marker(text: str, path: Path, line: int) -> tuple[str, str, dict]:
     """``# %% [markdown] title key=json ...`` as kind, title and metadata."""
     try:
         rest = MARKER.fullmatch(text)["rest"] or ""
         first = KEY.search(rest)
         cut = first.start() if first else len(rest)
         metadata = read_metadata(rest[cut:])
-        return Marker(*read_title(rest[:cut]), metadata)
+        return *read_title(rest[:cut]), metadata
     except ValueError as error:
         raise ChapterError(path, line, str(error)) from None
 

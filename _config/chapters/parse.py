@@ -87,6 +87,17 @@ class Chapter:
     def lines(self) -> list[str]:
         return self.text.split("\n")
 
+    @cached_property
+    def errors(self) -> list[ChapterError]:
+        """What is wrong with the cells that do not parse."""
+        found = []
+        for cell in self.code:
+            try:
+                cell.statements
+            except ChapterError as error:
+                found.append(error)
+        return found
+
     @property
     def part(self) -> str:
         return self.name.split("/")[0]
@@ -202,11 +213,8 @@ def split(text: str, path: Path) -> Iterator[Cell]:
             (i for i, line in enumerate(body) if line.strip()), len(body)
         )
         source = "\n".join(body[skipped:]).rstrip()
-        kind, title, metadata = marker.kind, marker.title, marker.metadata
-        cell = Cell(
-            path, kind, title, metadata, source, start + 1, start + 2 + skipped
-        )
-        if kind == "markdown":
+        cell = Cell(path, *marker, source, start + 1, start + 2 + skipped)
+        if cell.kind == "markdown":
             check_prose(cell)
         yield cell
 

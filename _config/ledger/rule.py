@@ -107,7 +107,7 @@ def read_ledger(
     ledger = Ledger(read_rules(rules), chapters)
     proofs = read_proofs(tests)
     library: dict[str, set[str]] = {}
-    ledger.errors += unparsed(chapters)
+    ledger.errors += [e for chapter in chapters for e in chapter.errors]
     for chapter in chapters:
         check_chapter(ledger, chapter, proofs, library)
     ledger.errors += unpaid(ledger)
@@ -121,15 +121,6 @@ def read_ledger(
             message = f"{chapter.name} is written: take it off [planned]"
             ledger.errors.append(ChapterError(rules, line, message))
     return ledger
-
-
-def unparsed(chapters: Sequence[Chapter]) -> Iterator[ChapterError]:
-    """The chapters that are no Python; their other cells count."""
-    for chapter in chapters:
-        try:
-            chapter.tree
-        except ChapterError as error:
-            yield error
 
 
 def check_chapter(

@@ -33,14 +33,8 @@ def refusals(
 
 def broken(chapter: Chapter) -> Iterator[tuple[int, str]]:
     """Cells that do not parse, or a chapter that is not a script."""
-    ok = True
-    for cell in chapter.code:
-        try:
-            cell.statements
-        except ChapterError as error:
-            ok = False
-            yield error.line, error.message
-    if ok:
+    yield from ((error.line, error.message) for error in chapter.errors)
+    if not chapter.errors:
         try:
             compile(chapter.text, str(chapter.path), "exec", dont_inherit=True)
         except SyntaxError as error:

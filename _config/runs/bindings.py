@@ -92,15 +92,12 @@ def altered(code: Sequence[ast.stmt]) -> Iterator[str]:
     """The names whose value statements change: ``x[0] = 1``, ``x.sub_(1)``."""
     for node in local_nodes(code):
         match node:
-            case ast.Expr(ast.Call(ast.Attribute(value))):
-                pass
-            case ast.Attribute(value, ctx=ast.Store() | ast.Del()):
-                pass
-            case ast.Subscript(value, ctx=ast.Store() | ast.Del()):
-                pass
-            case _:
-                continue
-        while not isinstance(value, ast.Name) and hasattr(value, "value"):
-            value = value.value
-        if isinstance(value, ast.Name):
-            yield value.id
+            case (
+                ast.Expr(ast.Call(ast.Attribute(value)))
+                | ast.Attribute(value, ctx=ast.Store() | ast.Del())
+                | ast.Subscript(value, ctx=ast.Store() | ast.Del())
+            ):
+                while hasattr(value, "value"):
+                    value = value.value
+                if isinstance(value, ast.Name):
+                    yield value.id

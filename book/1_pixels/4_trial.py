@@ -110,7 +110,7 @@ lines = {pair: random_line(seed=0) for pair in pairs}
 for pair in pairs:
     train(lines[pair], training[pair], 3)
 after_3 = {pair: judge(lines[pair], testing[pair]) for pair in pairs}
-min(after_3.values()), max(after_3.values())
+[round(each(after_3.values()), 3) for each in (min, max)]
 
 
 # %% Forty-five pairs after three epochs alt="A triangle of accuracies, one cell for each pair of digits. Most are above 90 percent; those among 3, 4, 5, 6, 8 and 9 are darker, and six of them lie near 50." tags=["hide-input"]
@@ -170,7 +170,7 @@ def called_first(line: nn.Module, data: tuple) -> float:
 
 shares = {pair: called_first(lines[pair], testing[pair]) for pair in stuck}
 assert min(shares.values()) > 0.99
-shares
+{pair: round(share, 3) for pair, share in shares.items()}
 
 # %% [markdown]
 r"""
@@ -273,7 +273,7 @@ stuck_bias = lines[5, 8].bias.item()
 with torch.no_grad():
     stuck_scores = lines[5, 8](x)
 assert abs(stuck_bias) < 0.1 * stuck_scores.median()
-stuck_bias, stuck_scores.median()
+round(stuck_bias, 2), round(stuck_scores.median().item(), 1)
 
 # %% [markdown]
 r"""
@@ -287,7 +287,7 @@ for pair in pairs:
     train(careful[pair], training[pair], 3, shuffle=True)
 with_care = {pair: judge(careful[pair], testing[pair]) for pair in pairs}
 assert min(with_care.values()) > 0.9
-min(with_care.values()), max(with_care.values())
+[round(each(with_care.values()), 3) for each in (min, max)]
 
 # %% Small weights, shuffled batches alt="The same triangle of 45 accuracies after three epochs with small weights and shuffled batches: every cell is above 90 percent, and all have nearly the same bright colour." tags=["hide-input"]
 triangle(with_care)
@@ -331,6 +331,7 @@ left.plot(luck[3, 7], [1] * 20, "o", color="C1", alpha=0.5)
 left.plot(careful_37, [0] * 20, "o", color="C0", alpha=0.5)
 left.axvline(0.9751, color="0.5", ls="--")
 left.set(yticks=[0, 1], ylim=(-0.6, 1.6), title="3 against 7")
+left.set_xticks([0.965, 0.97, 0.975, 0.98])
 left.set_yticklabels(["with care", "as shown"])
 right.plot(luck[5, 8], [0] * 20, "o", color="C1", alpha=0.5)
 right.set(yticks=[0], ylim=(-0.6, 0.6), title="5 against 8")
@@ -341,7 +342,8 @@ plt.show()
 n_stuck = sum(each < 0.6 for each in luck[5, 8])
 assert 1 <= n_stuck <= 6
 assert min(careful_37) > max(luck[3, 7])
-n_stuck, min(luck[3, 7]), max(luck[3, 7]), min(careful_37)
+found = min(luck[3, 7]), max(luck[3, 7]), min(careful_37)
+n_stuck, [round(each, 4) for each in found]
 
 # %% [markdown]
 r"""
@@ -390,7 +392,10 @@ best = {
     make: max(rates, key=lambda lr, make=make: sum(found[make, lr]))
     for make in (make_line, make_net)
 }
-[(make.__name__, lr, found[make, lr]) for make, lr in best.items()]
+{
+    make.__name__: (lr, [round(each, 4) for each in found[make, lr]])
+    for make, lr in best.items()
+}
 
 # %% What the bend buys on 3 against 5 alt="Accuracy on 3 against 5 against the learning rate, three dots each. The line's dots lie near 96.3 percent at every rate. The network's are about the same at the lowest rate and near 98.5 at the highest." tags=["hide-input"]
 plt.figure(figsize=(4.5, 3))
@@ -400,6 +405,7 @@ for color, make in (("C0", make_line), ("C1", make_net)):
         dots = found[make, lr]
         plt.semilogx([lr] * 3, dots, "o", color=color, alpha=0.7, label=label)
 plt.xticks(rates, [str(lr) for lr in rates])
+plt.minorticks_off()
 plt.xlabel("learning rate")
 plt.ylabel("accuracy")
 plt.legend()

@@ -128,7 +128,7 @@ def counter(loss: Callable) -> Callable[[Any], int | Tensor]:
         kept = target != ignored
         weight = getattr(loss, "weight", told.get("weight"))
         if weight is None:
-            return kept.sum()
+            return kept.count_nonzero()
         return (weight[target.where(kept, 0).long()] * kept).sum()
 
     return count
@@ -287,7 +287,8 @@ def answers(scores: Tensor, labels: Tensor) -> Tensor:
         return (scores > 0).view(labels.shape).to(labels.dtype)
     raise ValueError(
         f"scores {(*scores.shape,)} do not fit labels {(*labels.shape,)}: "
-        "expected (n, k, ...) and (n, ...), or one score for each label"
+        "expected (n, k, ...) and (n, ...), or one score for each label; "
+        "BinaryAccuracy takes several yes and no an example"
     )
 
 

@@ -7,9 +7,8 @@ numbers are to blame, and how much?**
 
 The answer is a {term}`gradient`: for each number, how fast the loss grows with
 it. Trying each number, as a {term}`finite difference` does, takes two forward
-passes for each, 78,602 in all. This chapter gets the same answer for the price
-of a few. Nothing is needed but the {term}`chain rule` and some care with
-shapes.
+passes for each. This chapter gets the same answer for the price of a few.
+Nothing is needed but the {term}`chain rule` and some care with shapes.
 
 | name | shape | meaning |
 | --- | --- | --- |
@@ -389,9 +388,10 @@ check_weight_gradient()
 # %% [markdown]
 r"""
 How much is it worth? The giant of all 50,000 images does not fit on most
-machines, so both run on the first 1,000, where it takes 157 MB. We count the
-time that the processor works, on one thread; so it matters less what else the
-machine is doing. The same result, and this many times the speed:
+machines, so both run on the first 1,000, where it takes $1000 \cdot 784 \cdot 50
+\cdot 4$ bytes. We count the time that the processor works, on one thread; so it
+matters less what else the machine is doing. The same result, and this many
+times the speed:
 """
 
 
@@ -497,7 +497,8 @@ round(passes_in_all, 1)
 
 # %% [markdown]
 r"""
-One of them is the forward pass itself. Trying would take 78,602.
+One of them is the forward pass itself. Trying would take two for each number of
+the network.
 
 ### What is kept, and why
 

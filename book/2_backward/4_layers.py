@@ -568,7 +568,7 @@ Now all versions and autograd compute the same, on the same network and data, on
 one thread, in turns, each turn in a new order. We divide the best times. A
 *pass* is forward and backward; the second column is the way back alone. Only
 the outer product's version runs on the first 1,000 images, fifty times fewer:
-whole, it would need 7.8 GB.
+whole, it would need $50{,}000 \cdot 784 \cdot 50 \cdot 4$ bytes.
 """
 
 # %% tags=["reference"]

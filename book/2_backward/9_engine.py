@@ -601,7 +601,7 @@ def is_grad_enabled() -> bool:
 
 
 # %% The switch itself tags=["export"] module="autograd.grad_mode"
-class no_grad(ContextDecorator):  # noqa: N801, torch's name
+class no_grad(ContextDecorator):  # torch's name
     """Record nothing inside; a block, or a decorator with or without ()."""
 
     def __new__(cls, function: Callable | None = None) -> "Self | Callable":
@@ -1024,8 +1024,8 @@ class Variable(Variable):
         """The transpose of a matrix."""
         if self.data.dim() != 2:
             raise RuntimeError(
-                f"T is for matrices, got shape {tuple(self.shape)}: mT exchanges "
-                "the last two axes, permute any"
+                f"T is for matrices, got shape {tuple(self.shape)}: mT "
+                "exchanges the last two axes, permute any"
             )
         return self.transpose(0, 1)
 

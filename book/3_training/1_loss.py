@@ -1,4 +1,4 @@
-# %% [markdown] module="nn.loss"
+# %% [markdown] module="nn.functional.loss"
 r"""
 # Cross-entropy and the loop
 
@@ -8,9 +8,9 @@ matter?**
 
 In {doc}`/2_backward/6_linear` the answer, {term}`cross-entropy`, was on loan.
 This chapter builds it from the scores up, with the ways to weight, smooth and
-ignore that real data ask for, and the other losses a user expects. Then it
-writes the training loop out by hand, one last time, and measures what
-cross-entropy is worth.
+ignore that real data ask for. Then it writes the training loop out by hand, one
+last time, and measures what cross-entropy is worth. The other losses that a
+user expects are in the starred chapter {doc}`/3_training/12_losses`.
 
 | name | shape | meaning |
 | --- | --- | --- |
@@ -22,7 +22,6 @@ cross-entropy is worth.
 # %% Imports tags=["hide-input"]
 import math
 from collections.abc import Callable
-from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -140,9 +139,15 @@ picked, -picked.log(), -picked.log().mean()
 # %% [markdown]
 r"""
 The first row was right and costs 0.35; the second was sure of the wrong class
-and costs 5. Guessing among $k$ classes costs $\ln k$, so 2.30 for ten digits:
-the number to compare a first batch's loss with.
+and costs 5. Guessing among $k$ classes costs $\ln k$: the number to compare a
+first batch's loss with.
+"""
 
+# %%
+math.log(10)
+
+# %% [markdown]
+r"""
 ## Log of a sum of exponentials
 
 Surer still, and it breaks.
@@ -184,8 +189,8 @@ logsumexp(sure, 1) - sure[:, 0], logsumexp(high, 1) - high[:, 0]
 r"""
 Where all the logarithms are wanted, not only one a row, subtract in the other
 order: first the maximum, which is exact, then the rest. Does the order matter?
-At scores near 10,000 neighbouring floats lie 0.001 apart, and rounding to them
-is felt:
+At scores near 10,000 neighbouring floats lie a thousandth apart, and rounding to
+them is felt:
 """
 
 # %%
@@ -278,12 +283,47 @@ def class_axis(input: Tensor, target: Tensor) -> int:
     axis = min(input.ndim, 2) - 1
     expected = input.shape[:axis] + input.shape[axis + 1 :]
     if input.ndim == 0 or target.shape != expected:
-        raise ValueError(
+        message = (
             f"scores {(*input.shape,)} need labels {(*expected,)}, or "
             f"probabilities {(*input.shape,)}, got {(*target.shape,)}"
         )
+        other_batch = input.ndim > 1 and target.shape[:1] != input.shape[:1]
+        raise ValueError(message) if other_batch else RuntimeError(message)
+    if target.dtype not in (torch.int64, torch.uint8):
+        raise RuntimeError(f"labels are int64 or uint8, got {target.dtype}")
     return axis
 
+
+# %% [markdown]
+r"""
+Two more refusals: a weight for each class, and labels that are classes. Torch
+raises each as the type of error that stands here, so programs that catch it go
+on to work.
+"""
+
+
+# %% Weights and labels in range tags=["export", "internal"] module="nn.functional.reduction"
+def check_weight(weight: Tensor | None, input: Tensor, axis: int) -> None:
+    """Raise unless there is one weight for each class."""
+    if weight is not None and weight.shape != (input.shape[axis],):
+        shapes = f"{(*weight.shape,)} for scores {(*input.shape,)}"
+        raise RuntimeError(f"one weight for each class, got {shapes}")
+
+
+def check_range(labels: Tensor, n_classes: int) -> None:
+    """Raise unless all labels are classes."""
+    wrong = labels[(labels < 0) | (labels >= n_classes)]
+    if len(wrong):
+        label = wrong.flatten()[0].item()
+        raise IndexError(f"label {label} is out of bounds for {n_classes}")
+
+
+# %%
+try:
+    check_range(torch.tensor([3, 10, 0]), n_classes=10)
+except IndexError as error:
+    message = str(error)
+message
 
 # %% [markdown]
 r"""
@@ -293,7 +333,7 @@ was found.
 """
 
 
-# %% Negative log-likelihood tags=["export"] module="nn.functional.loss" earns="torch.nn.functional.nll_loss"
+# %% Negative log-likelihood tags=["export"] earns="torch.nn.functional.nll_loss"
 """Losses of classes: how badly scores predict labels, or a yes or no."""
 
 
@@ -308,11 +348,11 @@ def nll_loss(
 ) -> Tensor:
     """Minus the labels' log-probabilities: (n, k, ...), (n, ...) -> ()."""
     axis = class_axis(input, target)
-    if weight is not None and weight.shape != (input.shape[axis],):
-        shapes = f"{(*weight.shape,)} for scores {(*input.shape,)}"
-        raise ValueError(f"one weight for each class, got {shapes}")
+    check_weight(weight, input, axis)
+    target = target.long()  # a byte would wrap where -100 is compared with it
     kept = target != ignore_index
-    index = target.where(kept, 0).long()
+    index = target.where(kept, 0)
+    check_range(index, input.shape[axis])
     losses = -input.gather(axis, index.unsqueeze(axis)).squeeze(axis)
     weights = kept if weight is None else weight[index] * kept
     losses = losses if weight is None else losses * weights
@@ -414,12 +454,13 @@ it over all classes, $q' = (1 - \varepsilon)\,q + \varepsilon / k$.
 """
 
 
-# %% Targets that are probabilities tags=["export"] module="nn.functional.loss"
+# %% Targets that are probabilities tags=["export"]
 def _soft_losses(
     log_p: Tensor, target: Tensor, weight: Tensor | None
 ) -> Tensor:
     """Cross-entropy with probabilities: (n, k, ...) twice -> (n, ...)."""
     axis = min(log_p.ndim, 2) - 1
+    check_weight(weight, log_p, axis)
     if weight is not None:
         places = (-1, *(1 for _ in log_p.shape[axis + 1 :]))
         log_p = log_p * weight.view(places)
@@ -429,7 +470,7 @@ def _soft_losses(
 def _smoothed(target: Tensor, label_smoothing: float) -> Tensor:
     """Probabilities, a share of them spread evenly: (n, k, ...) -> same."""
     if not target.is_floating_point():
-        raise ValueError(f"probabilities are floats, got {target.dtype}")
+        raise RuntimeError(f"probabilities are floats, got {target.dtype}")
     n_classes = target.shape[min(target.ndim, 2) - 1]
     return target * (1 - label_smoothing) + label_smoothing / n_classes
 
@@ -449,7 +490,7 @@ of two losses, that of the labels and that of a uniform target.
 """
 
 
-# %% Labels, smoothed tags=["export"] module="nn.functional.loss"
+# %% Labels, smoothed tags=["export"]
 def _label_loss(
     log_p: Tensor,
     target: Tensor,
@@ -460,6 +501,7 @@ def _label_loss(
 ) -> Tensor:
     """Cross-entropy with labels: (n, k, ...), (n, ...) -> ()."""
     n_classes = log_p.shape[class_axis(log_p, target)]
+    target = target.long()
     options = {"ignore_index": ignore_index, "reduction": reduction}
     loss = F.nll_loss(log_p, target, weight, **options)
     if not label_smoothing:
@@ -479,7 +521,7 @@ kind of target it was given.
 """
 
 
-# %% Cross-entropy tags=["export"] module="nn.functional.loss" earns="torch.nn.functional.cross_entropy"
+# %% Cross-entropy tags=["export"] earns="torch.nn.functional.cross_entropy"
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -495,7 +537,8 @@ def cross_entropy(
     Also takes probabilities of the scores' shape as the target.
     """
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing is in 0 to 1, got {label_smoothing}")
+        message = f"label_smoothing is in 0 to 1, got {label_smoothing}"
+        raise RuntimeError(message)
     reduction = reduction_of(size_average, reduce, reduction)
     log_p = torch.log_softmax(input, min(input.ndim, 2) - 1)
     if target.shape != input.shape:
@@ -503,7 +546,7 @@ def cross_entropy(
             log_p, target, weight, ignore_index, reduction, label_smoothing
         )
     if ignore_index >= 0:
-        raise ValueError(f"no index {ignore_index} in probabilities")
+        raise RuntimeError(f"no index {ignore_index} in probabilities")
     target = _smoothed(target, label_smoothing)
     return reduce_losses(_soft_losses(log_p, target, weight), reduction)
 
@@ -557,62 +600,10 @@ best_lead
 r"""
 The best lead is where the softmax equals the smoothed target, $\ln(0.91 / 0.01)
 = 4.51$.
-
-### What class weights do
-
-Nine hundred healthy, a hundred ill, one measurement that overlaps. Fitted as
-they are, the probability of *ill* passes a half only far to the right: guessing
-*healthy* is cheap. A weight of 9 on the rare class makes both classes cost the
-same in total, and moves the boundary to where they are equally likely *per
-class*.
 """
-
-# %%
-torch.manual_seed(0)
-value = torch.cat([torch.randn(900), torch.randn(100) + 2])
-ill = torch.tensor([0] * 900 + [1] * 100)
-
-
-def boundary(weight: Tensor | None) -> tuple[Tensor, float]:
-    """A line's two numbers, and where its probability is a half."""
-    line = torch.zeros(2, requires_grad=True)
-    for _ in range(200):
-        score = line[0] * value + line[1]
-        both = torch.stack([torch.zeros_like(score), score], 1)
-        cross_entropy(both, ill, weight).backward()
-        line.data -= 2 * line.grad
-        line.grad = None
-    return line.detach(), (-line[1] / line[0]).item()
-
-
-plain, plain_at = boundary(None)
-weighted, weighted_at = boundary(torch.tensor([1.0, 9.0]))
-plain_at, weighted_at
-
-# %% alt="Histograms of a common and a rare class that overlap, and two rising curves, the fitted probability of the rare one. With weights the curve crosses a half near 1, midway between the classes; without, near 2." tags=["hide-input"]
-grid = torch.linspace(-3, 5, 200)
-bins = torch.linspace(-3, 5, 33).tolist()
-plt.hist(value[ill == 0].tolist(), bins, color="0.5", alpha=0.4, density=True)
-plt.hist(value[ill == 1].tolist(), bins, color="C2", alpha=0.4, density=True)
-for i, (name, line) in enumerate(
-    {"plain": plain, "weighted": weighted}.items()
-):
-    score = line[0] * grid + line[1]
-    both = torch.stack([torch.zeros_like(score), score], 1)
-    plt.plot(grid, softmax(both, 1)[:, 1], color=f"C{i}", label=name)
-plt.xlabel("measurement")
-plt.ylabel("density, probability of ill")
-plt.legend()
-plt.show()
-
-# %%
-assert abs(weighted_at - 1) < 0.2 and plain_at > weighted_at + 0.6
 
 # %% [markdown]
 r"""
-The weights buy the rare class's recall with false alarms. They do not improve
-the model: the two curves are nearly the same line, shifted by $\ln 9$.
-
 ## What the shortcuts save
 
 Probability, logarithm, picking: as written at the start. Against it the
@@ -660,402 +651,7 @@ Each operation on 50,000 × 10 numbers is a walk through memory, forwards and
 again backwards. The definition walks most often. The fused log-softmax does
 maximum, exponential, sum and logarithm in one visit, and its backward is the
 formula above in another.
-
-## Two classes, and none
-
-With two classes only the difference of the scores matters, so one may be fixed
-at 0: the other, $x$, is a *logit*. The probability of the second class is the
-sigmoid $1 / (1 + e^{-x})$, and its logarithm needs the same care: $e^{1000}$
-must not appear.
 """
-
-
-# %% The logarithm of the sigmoid tags=["export"] module="nn.functional.probability" earns="torch.nn.functional.logsigmoid"
-def logsigmoid(input: Tensor) -> Tensor:
-    """log(1 / (1 + exp(-input))), whatever the shape and size."""
-    smaller = input / 2 - input.abs() / 2  # min(input, 0), slope 1/2 at 0
-    return smaller - (-input.abs()).exp().log1p()
-
-
-# %%
-two = torch.tensor([[0.0, 1.5], [0.0, -1000.0], [0.0, 1000.0]])
-assert_close(logsigmoid(two[:, 1]), log_softmax(two, 1)[:, 1])
-logsigmoid(two[:, 1])
-
-# %% [markdown]
-r"""
-Binary cross-entropy is cross-entropy with the target's two probabilities $t$
-and $1 - t$. It is used for one question with two answers, and for many such
-questions at once, where a picture may show a cat *and* a dog. `pos_weight` is
-the class weight of *yes*. Since $\ln(1 - p) = \ln p - x$, one logarithm does
-for both.
-
-Score and target have one shape here. Torch broadcasts a column against a row
-with a warning; {doc}`/2_backward/3_backward` has shown what comes of it. So we
-refuse, and the losses of the next section will, too.
-"""
-
-
-# %% Shapes must agree tags=["export", "internal"] module="nn.functional.reduction"
-def check_shapes(input: Tensor, target: Tensor) -> None:
-    """Raise unless both have one shape: nothing is broadcast."""
-    if input.shape != target.shape:
-        shapes = f"{(*input.shape,)} and target {(*target.shape,)}"
-        raise ValueError(f"expected one shape, got input {shapes}")
-
-
-# %% Binary cross-entropy tags=["export"] module="nn.functional.loss" earns="torch.nn.functional.binary_cross_entropy_with_logits"
-def binary_cross_entropy_with_logits(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    pos_weight: Tensor | None = None,
-) -> Tensor:
-    """Cross-entropy of yes or no, from one score each: any shape -> ()."""
-    check_shapes(input, target)
-    log_p = F.logsigmoid(input)
-    if pos_weight is not None:
-        log_p = log_p * (1 + (pos_weight - 1) * target)
-    losses = (1 - target) * input - log_p
-    losses = losses if weight is None else losses * weight
-    return reduce_losses(losses, reduction_of(size_average, reduce, reduction))
-
-
-# %%
-logits, answers = two[:, 1], torch.tensor([1, 0, 1])
-assert_close(
-    binary_cross_entropy_with_logits(logits, answers.float()),
-    cross_entropy(two, answers),
-)
-
-# %% [markdown]
-r"""
-Where the target is a quantity there are no classes at all. The mean squared
-error grows with the square, so that one outlier can outweigh a hundred good
-points; the mean absolute error does not, but its slope is ±1 right up to the
-minimum, so a descent never settles. The *smooth L1* is a parabola within
-$\pm\beta$ and straight lines outside: the best of both.
-
-Torch's two simple ones take weights as well, one for each element. They are
-checked like the target.
-"""
-
-
-# %% Errors tags=["export"] module="nn.functional.regression"
-"""Losses of quantities: squared and absolute errors, and between the two."""
-
-
-def _errors(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-    """The differences, where all shapes agree: (...), (...) -> (...)."""
-    check_shapes(input, target)
-    if weight is not None:
-        check_shapes(input, weight)
-    return input - target
-
-
-# %% Squared errors tags=["export"] module="nn.functional.regression"
-def mse_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    weight: Tensor | None = None,
-) -> Tensor:
-    """Squared differences, (...), (...) -> () or (...)."""
-    losses = _errors(input, target, weight) ** 2
-    losses = losses if weight is None else losses * weight
-    reduction = reduction_of(size_average, reduce, reduction)
-    return reduce_losses(losses, reduction, weight)
-
-
-# %% Absolute errors tags=["export"] module="nn.functional.regression"
-def l1_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    weight: Tensor | None = None,
-) -> Tensor:
-    """Absolute differences, (...), (...) -> () or (...)."""
-    losses = _errors(input, target, weight).abs()
-    losses = losses if weight is None else losses * weight
-    reduction = reduction_of(size_average, reduce, reduction)
-    return reduce_losses(losses, reduction, weight)
-
-
-# %% [markdown]
-r"""
-A hundred points that are off by 0.1, and one that is off by 10. Which share of
-the loss is the outlier's?
-"""
-
-# %%
-off = torch.tensor([0.1] * 100 + [10.0])
-shares = {}
-for loss in (mse_loss, l1_loss):
-    each = loss(off, torch.zeros(101), reduction="none")
-    shares[loss.__name__] = round((each[-1] / each.sum()).item(), 2)
-assert shares == {"mse_loss": 0.99, "l1_loss": 0.5}
-shares
-
-# %% [markdown]
-r"""
-### A smooth corner
-
-Written as a choice between two branches, smooth L1 takes many walks through
-memory, and its backward pass more. One formula does for both: with $c$ the
-error $e$ clipped at $\pm\beta$, the loss is $c\,(e - c/2)/\beta$. Within the
-bounds no other $c$ makes that larger, so a small change of $c$ changes nothing,
-and the slope is $c/\beta$. Autograd cannot know that; so we write the gradient
-down, as in {doc}`/2_backward/5_autograd`.
-"""
-
-
-# %% An error, clipped tags=["export"] module="nn.functional.regression"
-class _SmoothL1(torch.autograd.Function):
-    """Squared within `beta`, absolute beyond: (...) -> (...)."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(errors: Tensor, beta: float) -> Tensor:
-        clipped = errors.clamp(-beta, beta)
-        return clipped * (errors - clipped / 2) / beta
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
-        errors, ctx.beta = inputs
-        ctx.save_for_backward(errors)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (errors,) = ctx.saved_tensors
-        return grad * errors.clamp(-ctx.beta, ctx.beta) / ctx.beta, None
-
-
-# %% Smooth L1 tags=["export"] module="nn.functional.regression" earns="torch.nn.functional.smooth_l1_loss"
-def smooth_l1_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    beta: float = 1.0,
-) -> Tensor:
-    """Squared within `beta`, absolute beyond: (...), (...) -> () or (...)."""
-    if beta < 0:
-        raise ValueError(f"beta is not negative, got {beta}")
-    reduction = reduction_of(size_average, reduce, reduction)
-    if beta == 0:
-        return l1_loss(input, target, reduction=reduction)
-    check_shapes(input, target)
-    return reduce_losses(_SmoothL1.apply(input - target, beta), reduction)
-
-
-# %% alt="Three losses against the error. The squared one is a parabola that leaves the picture; the absolute one has a corner at 0; the smooth one is round at 0 and runs parallel to the absolute one outside." tags=["hide-input"]
-errors = torch.linspace(-3, 3, 201)
-shapes = {"squared": mse_loss, "absolute": l1_loss, "smooth L1": smooth_l1_loss}
-for i, (name, loss) in enumerate(shapes.items()):
-    values = loss(errors, torch.zeros(201), reduction="none")
-    plt.plot(errors, values, color=f"C{i}", label=name)
-plt.ylim(0, 4)
-plt.xlabel("error")
-plt.ylabel("loss")
-plt.legend()
-plt.show()
-
-# %% [markdown]
-r"""
-## Losses that hold settings
-
-Whoever trains sets the weights of the classes once, not at every call. A loss
-as a module holds its settings, and class weights are buffers: they move with
-the module to its device. The definitions above take several kernels where
-torch's have one; the ledger shows the ratios. The modules call torch's, which
-are earned now. What all of them hold is how they reduce.
-"""
-
-
-# %% What every loss holds tags=["export"]
-"""Losses as modules, which hold their settings."""
-
-
-class _Loss(Module):
-    """What every loss holds: how it is reduced."""
-
-    def __init__(
-        self,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ):
-        self.reduction = reduction_of(size_average, reduce, reduction)
-
-
-# %% The squared error as a module tags=["export"] earns="torch.nn.MSELoss"
-class MSELoss(_Loss):
-    """The mean squared error, as a module."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Two of one shape -> ()."""
-        check_shapes(input, target)
-        return F.mse_loss(input, target, reduction=self.reduction)
-
-
-# %% The absolute error as a module tags=["export"] earns="torch.nn.L1Loss"
-class L1Loss(_Loss):
-    """The mean absolute error, as a module."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Two of one shape -> ()."""
-        check_shapes(input, target)
-        return F.l1_loss(input, target, reduction=self.reduction)
-
-
-# %% [markdown]
-r"""
-A module is made once and called like the function:
-"""
-
-# %%
-wrong_by = torch.tensor([0.5, -2.0])
-MSELoss()(wrong_by, torch.zeros(2)), L1Loss("sum")(wrong_by, torch.zeros(2))
-
-# %% [markdown]
-r"""
-Others hold a number, or weights.
-"""
-
-
-# %% Smooth L1 as a module tags=["export"] earns="torch.nn.SmoothL1Loss"
-class SmoothL1Loss(_Loss):
-    """Squared within `beta`, absolute beyond, as a module."""
-
-    def __init__(
-        self,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-        beta: float = 1.0,
-    ):
-        super().__init__(size_average, reduce, reduction)
-        self.beta = beta
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Two of one shape -> ()."""
-        check_shapes(input, target)
-        options = {"reduction": self.reduction, "beta": self.beta}
-        return F.smooth_l1_loss(input, target, **options)
-
-
-# %% Binary cross-entropy as a module tags=["export"] earns="torch.nn.BCEWithLogitsLoss"
-class BCEWithLogitsLoss(_Loss):
-    """Binary cross-entropy from scores, as a module."""
-
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-        pos_weight: Tensor | None = None,
-    ):
-        super().__init__(size_average, reduce, reduction)
-        self.register_buffer("weight", weight)
-        self.register_buffer("pos_weight", pos_weight)
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Two of one shape -> ()."""
-        options = {"reduction": self.reduction, "pos_weight": self.pos_weight}
-        return F.binary_cross_entropy_with_logits(
-            input, target, self.weight, **options
-        )
-
-
-# %%
-doubled = BCEWithLogitsLoss(pos_weight=torch.tensor(2.0))
-hits, misses = torch.ones(1), torch.zeros(1)
-doubled(hits * 0, hits) / doubled(hits * 0, misses), doubled.state_dict()
-
-# %% [markdown]
-r"""
-The first number says what `pos_weight` does: a score of 0, which leans to
-neither side, costs twice as much where the answer is *yes*.
-
-The losses of classes come last. `NLLLoss` takes logarithms of probabilities,
-`CrossEntropyLoss` scores. They share the weights and the label to ignore, and
-neither is a kind of the other.
-"""
-
-
-# %% Negative log-likelihood as a module tags=["export"] earns="torch.nn.NLLLoss"
-class NLLLoss(_Loss):
-    """Negative log-likelihood of log-probabilities, as a module."""
-
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        ignore_index: int = -100,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ):
-        super().__init__(size_average, reduce, reduction)
-        self.register_buffer("weight", weight)
-        self.ignore_index = ignore_index
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """(n, k, ...), (n, ...) -> ()."""
-        class_axis(input, target)
-        return F.nll_loss(
-            input,
-            target,
-            self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
-
-
-# %% Cross-entropy as a module tags=["export"] earns="torch.nn.CrossEntropyLoss"
-class CrossEntropyLoss(_Loss):
-    """Cross-entropy of scores, as a module."""
-
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        ignore_index: int = -100,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
-    ):
-        super().__init__(size_average, reduce, reduction)
-        self.register_buffer("weight", weight)
-        self.ignore_index = ignore_index
-        self.label_smoothing = label_smoothing
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """(n, k, ...), (n, ...) or probabilities -> ()."""
-        return cross_entropy(
-            input,
-            target,
-            self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-            label_smoothing=self.label_smoothing,
-        )
-
-
-# %%
-weight = torch.linspace(0.5, 2, 10, dtype=torch.float64)
-of_scores, of_log_p = CrossEntropyLoss(weight), NLLLoss(weight)
-assert_close(of_scores(x, y), of_log_p(log_softmax(x, 1), y))
-of_scores(x, y)
 
 # %% [markdown]
 r"""
@@ -1082,8 +678,8 @@ def make_model(seed: int) -> Sequential:
 
 
 def train_epoch(model: Module, loss_func: Callable, lr: float) -> list[float]:
-    losses = []
-    for rows in torch.randperm(len(x_train)).split(64):
+    losses, n_full = [], len(x_train) // 64 * 64
+    for rows in torch.randperm(len(x_train))[:n_full].split(64):
         loss = loss_func(model(x_train[rows]), y_train[rows])
         loss.backward()
         with torch.no_grad():
@@ -1096,7 +692,8 @@ def train_epoch(model: Module, loss_func: Callable, lr: float) -> list[float]:
 
 # %% [markdown]
 r"""
-Five lines make a step, and every training loop in the world is these five:
+Only full batches: a last one of a few images would step as far as the others, in
+a direction that suits those few. Five lines make a step, and every training loop in the world is these five:
 **predict, measure, differentiate, step, forget the gradients**. The order has
 one freedom: forgetting may come anywhere between the step and the next
 `backward`.
@@ -1132,9 +729,8 @@ pictures.
 ## Batches of unequal size
 
 A model that is too large for the validation set at once is validated in
-batches, and the last is short. With 10,000 images in batches of 64 it holds
-16. The mean of the batches' accuracies then counts these 16 as much as any 64.
-    Weigh each by its size:
+batches, and the last is short. The mean of the batches' accuracies then counts
+its few images as much as those of any other. Weigh each batch by its size:
 """
 
 
@@ -1164,14 +760,14 @@ but the sum of its labels' weights.
 The classes could also be learned as numbers: squared error against one-hot
 targets, straight from the scores. And label smoothing is in every recipe. Are
 they better or worse on this network? To be fair each gets its own learning
-rate, the best of five on the validation images; then the test images decide,
+rate, the best of six on the validation images; then the test images decide,
 five seeds each, three epochs.
 """
 
 
 # %%
 def squared(scores: Tensor, labels: Tensor) -> Tensor:
-    return mse_loss(scores, torch.eye(10)[labels])
+    return F.mse_loss(scores, torch.eye(10)[labels])
 
 
 def smoothed(scores: Tensor, labels: Tensor) -> Tensor:
@@ -1185,43 +781,46 @@ CONTEST = {
 }
 
 
-# %% Five learning rates for each loss tags=["record"] record="worth"
+# %% Six learning rates for each loss tags=["record"] record="worth"
 def worth(seed: int) -> dict[str, float]:
     """Test accuracy after three epochs, each loss at its best rate."""
     x_test, y_test = mnist(train=False)
     x_test = x_test.view(-1, 784).float() / 255
-    results = {}
+    found = {}
     for name, loss_func in CONTEST.items():
         best = (0.0, 0.0)
-        for lr in (0.1, 0.2, 0.5, 1.0, 2.0):
+        for lr in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0):
             model = make_model(seed)
             for _ in range(3):
                 train_epoch(model, loss_func, lr)
             valid = validate(model, x_valid, y_valid, 10_000).item()
             test = validate(model, x_test, y_test, 10_000).item()
             best = max(best, (valid, test))
-        results[name] = best[1]
-    return results
+        found[name] = best[1]
+    label = "label smoothing - cross-entropy"
+    found[label] = found["label smoothing"] - found["cross-entropy"]
+    label = "cross-entropy - squared error"
+    found[label] = found["cross-entropy"] - found["squared error"]
+    return found
 
 
 # %% [markdown]
 r"""
 Cross-entropy {record}`worth.cross-entropy:.1%`, with label smoothing
 {record}`worth.label smoothing:.1%`, squared error
-{record}`worth.squared error:.1%`. Against squared error, cross-entropy is worth
-about a point and a half after three epochs, and it wins on every seed. Label
-smoothing is worth nothing that five seeds could show here: the gain is smaller
-than the deviation from seed to seed, and on one seed it lost.
+{record}`worth.squared error:.1%`. A seed gives all three the same first weights,
+so compare seed by seed: cross-entropy is ahead of the squared error by
+{record}`worth.cross-entropy - squared error:.1%`, and with label smoothing ahead
+of itself without by {record}`worth.label smoothing - cross-entropy:.1%`, each on
+every seed. That is so on this network, after three epochs in batches of 64;
+what a refinement is worth elsewhere has to be measured there.
 
 ## What we built
 
-* `softmax`, `log_softmax`, `logsumexp`, `logsigmoid` (`nn.functional`): from
-  scores to probabilities without overflow.
-* `cross_entropy`, `nll_loss`, `binary_cross_entropy_with_logits`, `mse_loss`,
-  `l1_loss`, `smooth_l1_loss` (`nn.functional`): torch's arguments and numbers,
+* `softmax`, `log_softmax`, `logsumexp` (`nn.functional`): from scores to
+  probabilities without overflow.
+* `cross_entropy`, `nll_loss` (`nn.functional`): torch's arguments and numbers,
   and errors that show both shapes.
-* `CrossEntropyLoss`, `NLLLoss`, `BCEWithLogitsLoss`, `MSELoss`, `L1Loss`,
-  `SmoothL1Loss` (`nn.loss`): the same as modules.
 * A loop of five lines, which {doc}`/3_training/4_learner` turns into something
   that can be watched, stopped and resumed.
 
@@ -1295,23 +894,7 @@ else:
 
 # %% [markdown]
 r"""
-**3.** Show that a network trained with two outputs and cross-entropy, and one
-trained with the difference of these outputs and binary cross-entropy, get the
-same gradient for the difference.
-"""
-
-# %% tags=["solution"]
-pair = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
-yes = torch.tensor([0, 1, 1, 0, 1, 0])
-cross_entropy(pair, yes).backward()
-lead = (pair[:, 1] - pair[:, 0]).detach().requires_grad_()
-binary_cross_entropy_with_logits(lead, yes.double()).backward()
-assert_close(pair.grad[:, 1], lead.grad)
-assert_close(pair.grad[:, 0], -lead.grad)
-
-# %% [markdown]
-r"""
-**4.** Training one class as two: what is the smallest cross-entropy that a
+**3.** Training one class as two: what is the smallest cross-entropy that a
 softmax *inside* the network, taken by mistake before the loss, can reach with
 ten classes? Check the number in the answer above.
 """

@@ -750,8 +750,8 @@ seen, rest
 r"""
 ## The third version: batches by indexing
 
-MNIST lies in two tensors. For one batch of 64 the second version takes 128 rows
-out, one by one, wraps each in a tensor object, and stacks them again.
+MNIST lies in two tensors. For one batch of 64 the second version takes 64 rows
+out of each, one by one, wraps each in a tensor object, and stacks them again.
 `index_select` copies all rows at once that a tensor of indices names: two calls
 to torch a batch. The order comes from the same sampler.
 """

@@ -327,7 +327,7 @@ draw({"RMSprop": rmsprop, "RMSprop, the valley turned": mixed @ TURN.T})
 r"""
 It crosses both directions at the same pace: that the valley is narrow has
 disappeared. But only because its axes are the parameters'. The second panel is
-the valley turned by 45° (the path is turned back). Each parameter now sees a
+the valley turned by an eighth of a circle (the path is turned back). Each parameter now sees a
 mixture of both slopes, and there is nothing left to tell apart. Again after 60
 steps, each at its best rate:
 """
@@ -635,8 +635,8 @@ Once our steppers are shown to equal them, we may ask, and the frame does so for
 all parameters that a kernel can take.
 
 Plain gradient descent *is* one pass, so only momentum is fused, and not its
-first step, which copies the gradient. One more exception: torch 2.13's kernel
-for CPUs computes a step for 16-bit numbers and then [forgets to store
+first step, which copies the gradient. One more exception: torch's kernel for
+CPUs computes a step for numbers of half precision and then [forgets to store
 it](https://github.com/pytorch/pytorch/issues/191763), without a word.
 """
 

@@ -92,9 +92,7 @@ def bare_loop(model: Sequential) -> Sequential:
 
 
 def check(model: Sequential) -> None:
-    for ours, bare in zip(
-        model.parameters(), trained.parameters(), strict=True
-    ):
+    for ours, bare in zip(model.parameters(), trained.parameters()):
         assert_equal(ours.detach(), bare.detach())
 
 
@@ -104,8 +102,9 @@ check(bare_loop(network()))
 # %% [markdown]
 r"""
 Now change something. To clip gradients, put a line before `step`. To stop early:
-a second loop, a variable for the best value, a `break`. Each change belongs to
-one purpose, but is spread over the loop; two do not fit together.
+a second loop for validation, a variable for the best value, a `break`. Each
+change belongs to one purpose, but is spread over the loop, and two that were
+written apart do not fit together: whose loop is it?
 
 ## A loop that holds its parts
 
@@ -710,7 +709,8 @@ learn._level("batch", int)
 
 # %% [markdown]
 r"""
-A fit does not swallow Ctrl-C, since a script must be able to end.
+A fit does not swallow Ctrl-C, since a script must be able to end. It says where
+it was, and by then every level has been left in order.
 """
 
 
@@ -778,22 +778,22 @@ events = [*Tracer.heard]
 " ".join(events)
 
 # %% Levels and events alt="The order of events as nested bars over time: the fit holds the epoch, the epoch holds training and validation, and those hold batches. Words mark the events inside a batch. The second training batch, cancelled before its step, ends early and in another colour." tags=["hide-input"]
-ROWS = {"batch": 0, "training": 1, "validation": 1, "epoch": 2, "fit": 3}
+ROWS = {"batch": -1, "training": 1, "validation": 1, "epoch": 2, "fit": 3}
 figure, ax = plt.subplots(figsize=(7, 4))
 begun = {}
 for i, event in enumerate(events):
     level = event.split("_")[-1]
     if level not in ROWS:
-        ax.text(i, 0, event, rotation=90, ha="center", va="center", fontsize=8)
+        ax.text(i, -1, event, rotation=90, ha="center", va="center", size=9)
     elif event.startswith("before"):
         begun[level] = i
     else:
         first, row = begun.pop(level), ROWS[level]
-        box = dict(left=first - 0.4, height=0.8, alpha=0.35 + 0.15 * (row == 0))
+        box = dict(left=first - 0.4, height=2.6 if row < 0 else 0.8, alpha=0.4)
         color = "C1" if "cancel" in event else "C0"
         ax.barh(row, i - first + 0.8, color=color, **box)
-ax.set_yticks(range(4), ["batch", "training,\nvalidation", "epoch", "fit"])
-ax.set_xticks([])
+ax.set_yticks([-1, 1, 2, 3], ["batch", "training,\nvalidation", "epoch", "fit"])
+ax.set(xticks=[], xlim=(-1, len(events)))
 plt.show()
 
 # %% [markdown]

@@ -111,3 +111,40 @@ def test_inputs_of_one_value_have_a_scale_too():
     ones = torch.ones(5, 3)
     assert check_scale(ones, ones) is None
     assert check_scale(ones, 2 * ones) is not None
+
+
+@seeds
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_labels_are_judged_where_means_do_not_differ(seed, shuffled):
+    torch.manual_seed(seed)
+    y = torch.randint(2, (400,))
+    angle = 2 * math.pi * torch.rand(400)
+    ring = torch.stack([angle.cos(), angle.sin()], 1) * (1 + y)[:, None]
+    y = y[torch.randperm(400)] if shuffled else y
+    assert (check_labels(ring, y) is not None) == shuffled
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_labels_are_judged_where_a_class_is_rare(seed, shuffled):
+    torch.manual_seed(seed)
+    y = (torch.rand(600) < 0.05).long()
+    x = torch.randn(600, 8) + 2 * y[:, None]
+    y = y[torch.randperm(600)] if shuffled else y
+    assert (check_labels(x, y) is not None) == shuffled
+
+
+@seeds
+def test_rows_that_repeat_by_nature_are_no_overlap(seed):
+    torch.manual_seed(seed)
+    bits = torch.randint(2, (600, 4))
+    assert check_overlap(bits[:400], bits[400:]) is None
+
+
+@seeds
+@pytest.mark.parametrize("n", [4, 8, 16])
+def test_a_small_set_may_lie_further_off(seed, n):
+    torch.manual_seed(seed)
+    x = torch.randn(200, 1)
+    assert check_scale(x[n:], x[:n]) is None
+    assert check_scale(x[n:], x[:n] + 20) is not None

@@ -3,14 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from groundup import nn
-from groundup.inside.model_checks import (
-    check_activations,
-    check_loss,
-    check_nonlinear,
-    check_repeats,
-    check_rows,
-    check_scores,
-)
+from groundup.inside.model_checks import check_activations, check_nonlinear
 
 seeds = pytest.mark.parametrize("seed", range(5))
 
@@ -34,31 +27,6 @@ def network(seed, *more, middle=None, kind=nn):
 def data(seed, n=64):
     torch.manual_seed(seed + 100)
     return torch.randn(n, 8), torch.randint(4, (n,))
-
-
-@seeds
-@pytest.mark.parametrize(
-    "last",
-    [torch.squeeze, lambda x: x - x.mean(0), lambda x: x.softmax(0)],
-    ids=["squeeze", "mean over the batch", "softmax over the batch"],
-)
-def test_rows_that_depend_on_the_batch_are_found(seed, last):
-    x, _ = data(seed)
-    assert check_rows(network(seed), x) is None
-    assert check_rows(network(seed, Apply(last)), x) is not None
-
-
-def test_a_missing_axis_is_shown_with_both_shapes():
-    found = check_rows(network(0, Apply(torch.squeeze)), data(0)[0])
-    assert "(4,), not (1, 4)" in found
-
-
-@seeds
-def test_dropout_that_is_switched_on_is_found(seed):
-    x, _ = data(seed)
-    net = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.Dropout(0.1))
-    assert check_repeats(net.eval(), x) is None
-    assert "asked twice" in check_repeats(net.train(), x)
 
 
 @seeds
@@ -92,37 +60,7 @@ def test_a_nonlinearity_in_forward_counts_in_place_too():
         assert check_nonlinear(network(0, middle=middle), data(0)[0]) is None
 
 
-@seeds
-def test_probabilities_are_no_scores(seed):
-    x, _ = data(seed)
-    assert check_scores(network(seed)(x)) is None
-    assert check_scores(network(seed)(x).log_softmax(-1)) is None
-    assert "softmax itself" in check_scores(network(seed)(x).softmax(-1))
-    assert check_scores(network(seed)(x).sigmoid()) is None
-
-
-def over_the_batch(output, target):
-    return F.nll_loss(output.log_softmax(0), target)
-
-
-def broadcast(output, target):
-    """(n, 1) against (n,): every row against every other."""
-    return ((output[:, :1] - target) ** 2).mean()
-
-
-@seeds
-@pytest.mark.parametrize("wrong", [over_the_batch, broadcast])
-def test_a_loss_that_mixes_rows_is_found(seed, wrong):
-    x, y = data(seed)
-    output = network(seed)(x)
-    assert check_loss(F.cross_entropy, output, y) is None
-    found = check_loss(wrong, output, y)
-    assert "its rows' mean is" in found
-
-
-@pytest.mark.parametrize(
-    "check", [check_rows, check_repeats, check_activations, check_nonlinear]
-)
+@pytest.mark.parametrize("check", [check_activations, check_nonlinear])
 def test_checks_record_no_graph(check):
     enabled = []
     last = Apply(lambda x: enabled.append(torch.is_grad_enabled()) or x)
@@ -138,3 +76,30 @@ def test_checks_leave_no_hook_and_no_gradient(seed):
     check_nonlinear(net, x)
     assert not any(module._hooks for module in net.modules())
     assert all(param.grad is None for param in net.parameters())
+
+
+def test_what_is_no_tensor_of_numbers_is_not_judged():
+    class Odd(nn.Module):
+        def __init__(self):
+            self.recurrent = torch.nn.LSTM(8, 4)
+            self.flags = Apply(lambda x: x > 0)
+            self.total = Apply(lambda x: x.sum())
+
+        def forward(self, x):
+            out, _ = self.recurrent(x)
+            return self.flags(out), self.total(out)
+
+    assert check_activations(Odd(), data(0)[0]) is None
+
+
+def test_inputs_may_be_named():
+    class Two(nn.Module):
+        def __init__(self):
+            self.first, self.second = nn.Linear(8, 4), nn.Linear(4, 4)
+
+        def forward(self, a, b):
+            return self.second(self.first(a)) + b
+
+    x, _ = data(0)
+    found = check_nonlinear(Two(), {"a": x, "b": x[:, :4]})
+    assert "between first and second" in found

@@ -4,7 +4,6 @@ from torch.nn import functional as F
 
 from groundup import nn
 from groundup.inside.step_checks import (
-    check_fresh,
     check_gradients,
     check_parameters,
     check_step_size,
@@ -89,38 +88,6 @@ def test_a_gradient_of_zeros_is_none():
     loss().backward()
     found = check_gradients(net.named_parameters())
     assert "first.weight" in found and "last.bias" not in found
-
-
-@seeds
-@pytest.mark.parametrize("clear", ["before", "after", "after, to zeros"])
-def test_gradients_that_are_cleared_are_fresh(seed, clear):
-    net, loss = setup(seed)
-    before = [param.clone() for param in net.parameters()]
-    step = stepper(net, loss, clear=clear)
-    for _ in range(2):
-        assert check_fresh(net, step) is None
-    for old, new in zip(before, net.parameters(), strict=True):
-        assert old.equal(new)
-
-
-@seeds
-@pytest.mark.parametrize("n_before", [0, 3])
-def test_gradients_that_pile_up_are_found(seed, n_before):
-    net, loss = setup(seed)
-    step = stepper(net, loss, clear="never")
-    for _ in range(n_before):
-        step()
-    assert "is it cleared?" in check_fresh(net, step)
-
-
-@seeds
-def test_random_steps_are_compared_with_one_draw(seed):
-    net, _ = setup(seed)
-    x, y = torch.randn(64, 8), torch.randint(4, (64,))
-    noisy = stepper(net, lambda: F.cross_entropy(net(F.dropout(x)), y))
-    state = torch.get_rng_state()
-    assert check_fresh(net, noisy) is None
-    assert torch.get_rng_state().equal(state)
 
 
 @seeds

@@ -1,7 +1,18 @@
 import pytest
 
-from groundup.training import Callback, Recorder, Run
-from groundup.training.callback import EVENTS
+from groundup.training import (
+    Callback,
+    CancelBatch,
+    CancelEpoch,
+    CancelFit,
+    CancelTraining,
+    FiniteLoss,
+    Progress,
+    Recorder,
+    Run,
+    default_callbacks,
+)
+from groundup.training.callback import DEFAULTS, EVENTS, gravest
 
 
 def test_a_method_that_is_no_event_is_refused():
@@ -32,3 +43,34 @@ def test_a_callback_is_found_by_its_class_or_missed_by_name():
     run.active = [Callback()]
     with pytest.raises(KeyError, match="no Recorder among"):
         run[Recorder]
+
+
+def test_a_learner_has_one_of_each_default_class(monkeypatch):
+    kinds = [type(each) for each in default_callbacks()]
+    assert set(kinds) == {Recorder, FiniteLoss, Progress}
+    for name, kind in DEFAULTS.items():
+        monkeypatch.setitem(DEFAULTS, name, kind)  # put back afterwards
+
+    class Plain(Callback): ...
+
+    class FiniteLoss2(FiniteLoss): ...
+
+    assert [type(each) for each in default_callbacks()] == kinds
+    continued = type("Progress", (Progress,), {})  # as a chapter continues it
+    type("Recorder", (Callback,), {})  # somebody else's, of the same name
+    now = [type(each) for each in default_callbacks()]
+    assert continued in now and Progress not in now and Recorder in now
+
+
+@pytest.mark.parametrize(
+    ("errors", "decides"),
+    [
+        ((CancelBatch(), CancelFit(), CancelEpoch()), 1),
+        ((CancelTraining(), CancelBatch()), 0),
+        ((CancelFit(), ValueError()), 1),
+        ((ValueError(), KeyboardInterrupt()), 0),
+        ((type("Mine", (CancelBatch,), {})(), CancelEpoch()), 1),
+    ],
+)
+def test_the_gravest_decides(errors, decides):
+    assert gravest(*errors) is errors[decides]

@@ -1,3 +1,4 @@
+import csv
 import math
 import operator
 
@@ -14,6 +15,7 @@ from groundup.training import (
     Callback,
     CancelTraining,
     ClipGradient,
+    CSVLog,
     Device,
     EarlyStopping,
     FiniteLoss,
@@ -305,3 +307,32 @@ def test_a_loss_with_a_count_of_its_own_is_weighed_by_it():
     assert recorder.counts == [1] * 6
     mean = sum(losses) / 6
     assert recorder.rows[0]["train_loss"] == pytest.approx(mean)
+
+
+def test_rows_are_written_as_they_come(tmp_path):
+    class Valid(Callback):
+        order = -1
+
+        def after_epoch(self, run):
+            if run.epoch == 1:
+                run.valid, run.results = (
+                    (),
+                    {"loss": 0.5, "note, with comma": 1.0},
+                )
+
+    log, seen = CSVLog(tmp_path / "log.csv"), []
+
+    class Look(Callback):
+        order = 20
+
+        def after_epoch(self, run):
+            with open(log.path) as file:
+                seen.append(list(csv.DictReader(file)))
+
+    learn = fitted(Recorder(), Valid(), log, Look(), train=cut(22), n_epochs=2)
+    assert [len(rows) for rows in seen] == [1, 2]
+    assert seen[1][1]["note, with comma"] == "1.0"
+    assert (
+        float(seen[1][0]["train_loss"]) == learn[Recorder].rows[0]["train_loss"]
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+from groundup.data import TensorLoader
 from groundup.optim import SGD, Adam, CombinedOptimizer
 from groundup.training import (
     Accuracy,
@@ -20,6 +21,7 @@ from groundup.training import (
     CancelFit,
     CancelTraining,
     CancelValidation,
+    Checkpoint,
     Learner,
     Recorder,
     find_lr,
@@ -740,3 +742,43 @@ def test_a_sweep_leaves_the_learner_as_it_was():
     assert torch.equal(learn.model.weight, weight) and learn.fits == 0
     learn.fit(1)
     assert learn.epoch == 1
+
+
+def test_the_rate_of_a_stream_is_found_too():
+    learn = learner(train=DataLoader(Rows(), 2), valid=None)
+    finder = find_lr(learn, n_steps=8)
+    assert len(finder.lrs) == 8 and learn.fits == 0
+
+
+def alternating(folder, *callbacks):
+    def both(params, lr):
+        weight, bias = params
+        return CombinedOptimizer(SGD([weight], lr), Adam([bias], lr))
+
+    torch.manual_seed(0)
+    shuffler = torch.Generator().manual_seed(1)
+    loader = TensorLoader(x, y, batch_size=3, shuffle=True, generator=shuffler)
+    own = [Recorder(), Checkpoint(folder, every=1), *callbacks]
+    return Alternate(
+        nn.Linear(4, 2), loader, batches, optim=both, lr=0.1, defaults=own
+    )
+
+
+@pytest.mark.parametrize("n_batches", [None, 4])
+@pytest.mark.parametrize("step", [2, 8, 10, 14])
+def test_two_optimizers_and_cut_epochs_resume_exactly(
+    tmp_path, step, n_batches
+):
+    through = alternating(tmp_path / "whole")
+    through.fit(3, n_batches=n_batches)
+    crash = on(
+        "after_batch", ZeroDivisionError, lambda run: run.step == step, 200
+    )
+    with pytest.raises(ZeroDivisionError):
+        alternating(tmp_path / "parts").fit(3, [crash], n_batches=n_batches)
+    resumed = alternating(tmp_path / "parts")
+    resumed.fit(3, n_batches=n_batches)
+    assert torch.equal(resumed.model.weight, through.model.weight)
+    assert torch.equal(resumed.model.bias, through.model.bias)
+    assert resumed[Recorder].rows == through[Recorder].rows
+    assert resumed.step == through.step == 2 * 3 * (n_batches or 7)

@@ -70,8 +70,6 @@ def test_a_value_that_is_expected_is_not_checked_by_a_plain_assert(name):
 TOO_LONG = {
     "2_backward/1_matmul",
     "2_backward/2_init",
-    "3_training/1_loss",
-    "3_training/6_inside",
 }
 FOLDED = {"hide-input", "solution", "answer", "record"}
 

@@ -30,13 +30,7 @@ NAMED = {
 OPEN = {
     "2_backward/1_matmul",
     "2_backward/2_init",
-    "2_backward/3_backward",
-    "2_backward/4_layers",
-    "3_training/1_loss",
-    "3_training/2_data",
-    "3_training/3_optim",
     "3_training/6_inside",
-    "3_training/7_workers",
 }
 MARKUP = re.compile(
     r"^(?:`{3,}|:{3,}).*?$|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)"

@@ -16,7 +16,7 @@ def is_grad_enabled() -> bool:
     return _recording.get()
 
 
-class no_grad(ContextDecorator):  # noqa: N801, torch's name
+class no_grad(ContextDecorator):  # torch's name
     """Record nothing inside; a block, or a decorator with or without ()."""
 
     def __new__(cls, function: Callable | None = None) -> "Self | Callable":

@@ -194,8 +194,8 @@ class Variable:
         """The transpose of a matrix."""
         if self.data.dim() != 2:
             raise RuntimeError(
-                f"T is for matrices, got shape {tuple(self.shape)}: mT exchanges "
-                "the last two axes, permute any"
+                f"T is for matrices, got shape {tuple(self.shape)}: mT "
+                "exchanges the last two axes, permute any"
             )
         return self.transpose(0, 1)
 

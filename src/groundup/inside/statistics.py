@@ -81,7 +81,7 @@ def plot_moments(stats: Statistics, names: Iterable[str] | None = None) -> Any:
     """Mean and deviation over training, a line for each name."""
     import matplotlib.pyplot as plt
 
-    size = {"figsize": (6.4, 2.8), "layout": "constrained"}
+    size = {"figsize": (5.2, 2.8), "layout": "constrained"}
     figure, axes = plt.subplots(1, 2, **size)
     for name in stats.kept if names is None else names:
         steps = stats.series(name, "step")
@@ -113,7 +113,7 @@ def plot_histograms(
     import matplotlib.pyplot as plt
 
     names = list(stats.kept if names is None else names)
-    size = (2.13 * len(names), 2.4)
+    size = (1.75 * len(names), 2.4)
     figure, axes = plt.subplots(1, len(names), figsize=size, squeeze=False)
     for ax, name in zip(axes.flat, names, strict=True):
         draw_histograms(ax, stats, name)
@@ -125,7 +125,7 @@ def plot_dead(stats: Statistics, names: Iterable[str] | None = None) -> Any:
     """The share of units that give only zeros in a batch, over training."""
     import matplotlib.pyplot as plt
 
-    figure, ax = plt.subplots(figsize=(6.4, 2.8))
+    figure, ax = plt.subplots(figsize=(5.2, 2.6))
     for name in stats.kept if names is None else names:
         share = (stats.series(name, "zeros") == 1).float().mean(1)
         ax.plot(stats.series(name, "step"), share, label=name)

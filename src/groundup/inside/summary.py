@@ -1,4 +1,4 @@
-# Extracted from book/3_training/6_inside.py; edit it there.
+# Extracted from book/3_training/13_inside.py; edit it there.
 """What a model is made of: shapes, parameters, multiply-adds."""
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-# Extracted from book/3_training/6_inside.py; edit it there.
+# Extracted from book/3_training/13_inside.py; edit it there.
 """Statistics of a model's activations or gradients while it is trained."""
 
 from collections.abc import Callable, Mapping

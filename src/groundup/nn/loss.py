@@ -1,15 +1,12 @@
-# Extracted from book/3_training/1_loss.py; edit it there.
+# Extracted from book/3_training/12_losses.py; edit it there.
 """Losses as modules, which hold their settings."""
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from groundup.nn.functional.loss import cross_entropy
-from groundup.nn.functional.reduction import (
-    check_shapes,
-    class_axis,
-    reduction_of,
-)
+from groundup.nn.functional.reduction import class_axis, reduction_of
+from groundup.nn.functional.shapes import check_shapes
 from groundup.nn.module import Module
 
 

@@ -59,10 +59,11 @@ class FiniteLoss(Callback, default=True):
 
     def after_loss(self, run: Run) -> None:
         """Look at the loss, or keep it for later."""
-        if not run.training:
+        near = run.loss.is_cpu
+        if not run.training or (near and math.isfinite(run.loss.item())):
             return
         self.losses.append(run.loss.detach())
-        if run.loss.is_cpu or len(self.losses) >= self.every:
+        if near or len(self.losses) >= self.every:
             self._read(run)
 
     def _read(self, run: Run) -> None:

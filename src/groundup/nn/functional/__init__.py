@@ -4,13 +4,13 @@
 from groundup.nn.functional.activation import rectify as rectify
 from groundup.nn.functional.activation import relu as relu
 from groundup.nn.functional.affine import linear as linear
-from groundup.nn.functional.loss import (
+from groundup.nn.functional.binary import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
 )
+from groundup.nn.functional.binary import logsigmoid as logsigmoid
 from groundup.nn.functional.loss import cross_entropy as cross_entropy
 from groundup.nn.functional.loss import nll_loss as nll_loss
 from groundup.nn.functional.probability import log_softmax as log_softmax
-from groundup.nn.functional.probability import logsigmoid as logsigmoid
 from groundup.nn.functional.probability import logsumexp as logsumexp
 from groundup.nn.functional.probability import softmax as softmax
 from groundup.nn.functional.regression import l1_loss as l1_loss

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from groundup.nn.functional.reduction import (
-    check_shapes,
+    check_range,
+    check_weight,
     class_axis,
     reduce_losses,
     reduction_of,
@@ -24,11 +25,11 @@ def nll_loss(
 ) -> Tensor:
     """Minus the labels' log-probabilities: (n, k, ...), (n, ...) -> ()."""
     axis = class_axis(input, target)
-    if weight is not None and weight.shape != (input.shape[axis],):
-        shapes = f"{(*weight.shape,)} for scores {(*input.shape,)}"
-        raise ValueError(f"one weight for each class, got {shapes}")
+    check_weight(weight, input, axis)
+    target = target.long()  # a byte would wrap where -100 is compared with it
     kept = target != ignore_index
-    index = target.where(kept, 0).long()
+    index = target.where(kept, 0)
+    check_range(index, input.shape[axis])
     losses = -input.gather(axis, index.unsqueeze(axis)).squeeze(axis)
     weights = kept if weight is None else weight[index] * kept
     losses = losses if weight is None else losses * weights
@@ -42,6 +43,7 @@ def _soft_losses(
 ) -> Tensor:
     """Cross-entropy with probabilities: (n, k, ...) twice -> (n, ...)."""
     axis = min(log_p.ndim, 2) - 1
+    check_weight(weight, log_p, axis)
     if weight is not None:
         places = (-1, *(1 for _ in log_p.shape[axis + 1 :]))
         log_p = log_p * weight.view(places)
@@ -51,7 +53,7 @@ def _soft_losses(
 def _smoothed(target: Tensor, label_smoothing: float) -> Tensor:
     """Probabilities, a share of them spread evenly: (n, k, ...) -> same."""
     if not target.is_floating_point():
-        raise ValueError(f"probabilities are floats, got {target.dtype}")
+        raise RuntimeError(f"probabilities are floats, got {target.dtype}")
     n_classes = target.shape[min(target.ndim, 2) - 1]
     return target * (1 - label_smoothing) + label_smoothing / n_classes
 
@@ -66,6 +68,7 @@ def _label_loss(
 ) -> Tensor:
     """Cross-entropy with labels: (n, k, ...), (n, ...) -> ()."""
     n_classes = log_p.shape[class_axis(log_p, target)]
+    target = target.long()
     options = {"ignore_index": ignore_index, "reduction": reduction}
     loss = F.nll_loss(log_p, target, weight, **options)
     if not label_smoothing:
@@ -93,7 +96,8 @@ def cross_entropy(
     Also takes probabilities of the scores' shape as the target.
     """
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"label_smoothing is in 0 to 1, got {label_smoothing}")
+        message = f"label_smoothing is in 0 to 1, got {label_smoothing}"
+        raise RuntimeError(message)
     reduction = reduction_of(size_average, reduce, reduction)
     log_p = torch.log_softmax(input, min(input.ndim, 2) - 1)
     if target.shape != input.shape:
@@ -101,25 +105,6 @@ def cross_entropy(
             log_p, target, weight, ignore_index, reduction, label_smoothing
         )
     if ignore_index >= 0:
-        raise ValueError(f"no index {ignore_index} in probabilities")
+        raise RuntimeError(f"no index {ignore_index} in probabilities")
     target = _smoothed(target, label_smoothing)
     return reduce_losses(_soft_losses(log_p, target, weight), reduction)
-
-
-def binary_cross_entropy_with_logits(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    pos_weight: Tensor | None = None,
-) -> Tensor:
-    """Cross-entropy of yes or no, from one score each: any shape -> ()."""
-    check_shapes(input, target)
-    log_p = F.logsigmoid(input)
-    if pos_weight is not None:
-        log_p = log_p * (1 + (pos_weight - 1) * target)
-    losses = (1 - target) * input - log_p
-    losses = losses if weight is None else losses * weight
-    return reduce_losses(losses, reduction_of(size_average, reduce, reduction))

@@ -37,9 +37,3 @@ def log_softmax(
     input = input if dtype is None else input.to(dtype)
     shifted = input - _top(input, dim)
     return shifted - shifted.exp().sum(dim, keepdim=True).log()
-
-
-def logsigmoid(input: Tensor) -> Tensor:
-    """log(1 / (1 + exp(-input))), whatever the shape and size."""
-    smaller = input / 2 - input.abs() / 2  # min(input, 0), slope 1/2 at 0
-    return smaller - (-input.abs()).exp().log1p()

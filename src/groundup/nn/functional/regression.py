@@ -1,4 +1,4 @@
-# Extracted from book/3_training/1_loss.py; edit it there.
+# Extracted from book/3_training/12_losses.py; edit it there.
 """Losses of quantities: squared and absolute errors, and between the two."""
 
 from typing import Any
@@ -6,11 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from groundup.nn.functional.reduction import (
-    check_shapes,
-    reduce_losses,
-    reduction_of,
-)
+from groundup.nn.functional.reduction import reduce_losses, reduction_of
+from groundup.nn.functional.shapes import check_shapes
 
 
 def _errors(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:

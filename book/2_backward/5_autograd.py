@@ -119,34 +119,35 @@ been given something, and what it holds so far.
 """
 
 
-# %% Gradients fill the graph alt="Nine small copies of the graph, one for each call of backward. First e is given 1. Then c gets its first part, and a and b by way of c. Then d is given -6, c a second part by way of d, and a and b theirs, until a holds 24 and b holds -20." tags=["hide-input"]
+# %% Gradients fill the graph alt="Nine small copies of the graph, one for each call of backward. e is given 1. c gets -4, by way of it a gets 12 and b -8. Then d gets -6 and hands c another -6, which makes -10. By way of c a rises to 30 and b to -20. Last, d gives a its own -6, which makes 24." tags=["hide-input"]
+def draw(axis, held: dict[str, float], colors: dict[str, str]) -> None:
+    """The graph, what each node holds, and some of them in colour."""
+    for name, value in values.items():
+        for parent, _ in value.parents:
+            line = {"arrowstyle": "-", "color": "0.7"}
+            start = places[names[id(parent)]]
+            ends = {"shrinkA": 11, "shrinkB": 11}
+            axis.annotate("", places[name], start, arrowprops=line | ends)
+        text = f"{name}\n{held[name]:g}" if held[name] else name
+        color = colors.get(name, "0.5")
+        style = {"ha": "center", "va": "center", "fontsize": 9}
+        axis.text(*places[name], text, color=color, **style)
+    axis.set(xlim=(-0.4, 3.4), ylim=(-0.5, 1.5))
+    axis.axis("off")
+
+
 def calls(value: Value, grad: float = 1.0) -> list[tuple[Value, float]]:
     """The calls of `backward`, in their order."""
     below = [calls(parent, grad * slope) for parent, slope in value.parents]
     return [(value, grad), *sum(below, [])]
 
 
-figure, panels = plt.subplots(3, 3, figsize=(4.6, 4.4))
-for axis in panels.flat:
-    axis.axis("off")
 held = dict.fromkeys(values, 0.0)
-for axis, (node, grad) in zip(panels.flat, calls(e), strict=False):
-    held[names[id(node)]] += grad
-    for name, value in values.items():
-        for parent, _ in value.parents:
-            line = {
-                "arrowstyle": "-",
-                "color": "0.7",
-                "shrinkA": 9,
-                "shrinkB": 9,
-            }
-            ends = places[names[id(parent)]], places[name]
-            axis.annotate("", ends[1], ends[0], arrowprops=line)
-        color = "C1" if value is node else "0.5"
-        text = f"{name}\n{held[name]:g}" if held[name] else name
-        options = {"ha": "center", "va": "center", "fontsize": 9}
-        axis.text(*places[name], text, color=color, **options)
-    axis.set(xlim=(-0.4, 3.4), ylim=(-0.5, 1.5))
+figure, panels = plt.subplots(3, 3, figsize=(4.6, 4.4), layout="tight")
+for axis, (node, grad) in zip(panels.flat, calls(e), strict=True):
+    name = names[id(node)]
+    held[name] += grad
+    draw(axis, held, {name: "C1"})
 plt.show()
 
 # %% [markdown]
@@ -183,8 +184,8 @@ def count_visits(value: Value) -> int:
 
 # %% [markdown]
 r"""
-A network reuses its values all the time. The remedy is to wait. A node passes its gradient on **once**, when all who used it have handed
-in their part. An order in which every node comes after its users is a
+A network reuses its values all the time. The remedy is to wait. A node passes
+its gradient on **once**, when all who used it have handed in their part. An order in which every node comes after its users is a
 {term}`topological order`; a depth-first walk, read backwards, is one.
 """
 
@@ -262,35 +263,38 @@ def backward(value: Value) -> None:
 
 # %% [markdown]
 r"""
-Here is the heap at work on the graph of the first picture: what is taken, and
-what waits behind it.
+Here is the heap at work on the graph of the first picture: orange is the node
+that is taken, blue are those that wait.
 """
 
-
-# %% The heap at work tags=["hide-input"]
-def heap_at_work(value: Value, names: dict) -> list[tuple[str, list[str]]]:
-    """Each node that is taken, and those that still wait."""
-    waiting, seen, steps = [value], {value}, []
-    while waiting:
-        node = heappop(waiting)
-        for parent, _ in node.parents:
-            if parent not in seen:
-                seen.add(parent)
-                heappush(waiting, parent)
-        behind = [names[id(each)] for each in sorted(waiting)]
-        steps.append((names[id(node)], behind))
-    return steps
-
-
+# %% The heap at work alt="Five small copies of the graph, one for each node that is taken. e is taken; c and d wait. d is taken, not c, and hands c and a -6 each; c and a wait. c is taken, complete with -10, and hands a 30 and b -20; a and b wait. b is taken, then a, with 24." tags=["hide-input"]
 a, b = Value(2.0), Value(-3.0)
 c = a * b
 d = c + a
 e = c * d
-heap_at_work(e, dict(zip(map(id, (a, b, c, d, e)), "abcde", strict=True)))
+values = {"a": a, "b": b, "c": c, "d": d, "e": e}
+names = {id(value): name for name, value in values.items()}
+waiting, e.grad, taken = [e], 1.0, []
+figure, panels = plt.subplots(2, 3, figsize=(4.6, 3), layout="tight")
+panels.flat[-1].axis("off")
+for axis in panels.flat[:-1]:
+    node = heappop(waiting)
+    taken.append(names[id(node)])
+    for parent, slope in node.parents:
+        parent.grad += node.grad * slope
+        if parent not in waiting:  # a taken one is never met again
+            heappush(waiting, parent)
+    held = {name: value.grad for name, value in values.items()}
+    colors = {names[id(each)]: "C0" for each in waiting}
+    draw(axis, held, colors | {taken[-1]: "C1"})
+plt.show()
+assert taken == ["e", "d", "c", "b", "a"]
 
 # %% [markdown]
 r"""
-`c` waits from the first step on, and `d`, which used it, is taken before it.
+`c` waits from the first step on, and is not taken before `d`, which used it, has
+handed in its part: five visits for five nodes. Torch's engine does the same. It
+numbers its steps and takes the newest {cite:p}`paszke2017`.
 """
 
 # %% [markdown]
@@ -312,7 +316,7 @@ assert x.grad == 100_001
 r"""
 ## A network of single numbers
 
-Thirteen lines of a class and twelve of a loop: is that an engine? It is one if a
+A class that adds and multiplies, and a loop: is that an engine? It is one if a
 network can learn by it. We give `Value` a bend and write a neuron as it stands
 in the books: a weighted sum, a bias, a bend.
 """
@@ -383,9 +387,7 @@ losses[0], losses[-1], sum(right), next(Value.births)
 line = torch.linspace(-2, 2, 33).tolist()
 grid = [[score([x, y]).data for x in line] for y in line]
 plt.figure(figsize=(4.2, 4))
-plt.contourf(
-    line, line, grid, levels=[-99, 0, 99], colors=["C0", "C1"], alpha=0.25
-)
+plt.contourf(line, line, grid, [-99, 0, 99], colors=["C0", "C1"], alpha=0.25)
 for truth, color in ((False, "C0"), (True, "C1")):
     chosen = points[inside == truth]
     plt.plot(chosen[:, 0], chosen[:, 1], "o", color=color, ms=5)
@@ -396,7 +398,7 @@ plt.show()
 # %% [markdown]
 r"""
 The first and the last loss, how many of the sixty points are right, and how many
-numbers were born for it: one for every addition of every pass.
+numbers were born for it: one for every operation of every pass.
 
 ## From numbers to tensors
 
@@ -650,7 +652,8 @@ The weight's gradient is right. The bias's has the wrong shape.
 
 $a + b$ with shapes `(4, 3)` and `(3,)` reads each element of $b$ four times, on
 four paths to the result. **What broadcasting repeats, the way back sums.** No
-rule deals with it: the engine does it once, for all.
+rule deals with it: the engine does it once, for all, as minitorch does
+{cite:p}`rush2020`.
 """
 
 
@@ -673,9 +676,6 @@ def unbroadcast(grad: Tensor, shape: torch.Size) -> Tensor:
     axes = [*range(extra), *ones]
     return grad.sum(axes).reshape(shape)
 
-
-# %%
-unbroadcast(torch.ones(4, 3), torch.Size([3]))
 
 # %% What broadcasting repeats alt="Left, the forward pass: one row of three cells is read by each of four rows of a table. Right, the way back: the four rows of gradients are added up into one row of three." tags=["hide-input"]
 figure, panels = plt.subplots(1, 2, figsize=(6.4, 3.2))

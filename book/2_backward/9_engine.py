@@ -186,6 +186,8 @@ that it lacks.
 # %% The matrix product tags=["export"] module="autograd.axes" namespace=true
 """Steps that work along axes: products, reductions, changes of shape."""
 
+from copy import deepcopy
+
 
 def matmul_rule(a: Tensor, b: Tensor) -> Step:
     """a @ b: (..., n, k), (..., k, m) -> (..., n, m); also of vectors."""
@@ -315,7 +317,8 @@ value.shape, rule(value).shape
 
 # %% [markdown]
 r"""
-To join is to split on the way back. Picking elements is the last: the way back
+To join is to split on the way back. (Torch joins an empty vector to anything,
+so its piece is given its shape again.) Picking elements is the last: the way back
 puts each gradient where its element came from and leaves zeros elsewhere. An
 element that was picked twice gets both, so writing is not enough: it must be
 *adding*. To cover every kind of index at once we ask the index itself where it
@@ -326,27 +329,28 @@ leads, with a tensor of positions.
 # %% Joining tags=["export"] module="autograd.axes"
 def cat_rule(*tensors: Tensor, dim: int = 0) -> Step:
     """Tensors joined along an axis that exists."""
-    sizes = [x.shape[dim] for x in tensors]
+    value, shapes = torch.cat(tensors, dim), [x.shape for x in tensors]
+    sizes = [0 if shape == (0,) else shape[dim] for shape in shapes]
 
     def rule(i: int) -> Rule:
-        return Rule(lambda grad: grad.split(sizes, dim)[i])
+        return Rule(lambda grad: grad.split(sizes, dim)[i].reshape(shapes[i]))
 
-    return torch.cat(tensors, dim), *map(rule, range(len(sizes)))
+    return value, *map(rule, range(len(sizes)))
 
 
 # %% [markdown]
 r"""
-An index may be a list, and whoever made it may change it before the way back.
-Tensors are watched (see below); lists are copied.
+An index may be a list or an array, and whoever made it may change it before the
+way back. Tensors are watched (see below); all else is copied.
 """
 
 
 # %% Picking tags=["export"] module="autograd.axes"
 def _fixed(index: object) -> object:
-    """An index whose lists nobody else holds."""
-    if isinstance(index, list | tuple):
-        return type(index)(_fixed(each) for each in index)
-    return index
+    """An index of which nobody else holds a part, tensors apart."""
+    if isinstance(index, tuple):
+        return tuple(_fixed(each) for each in index)
+    return index if isinstance(index, Tensor) else deepcopy(index)
 
 
 def index_rule(x: Tensor, index: object) -> Step:
@@ -695,15 +699,26 @@ def _lift(rule: Callable[..., Step]) -> Callable:
     return method
 
 
-def _reflect(rule: Callable[..., Step]) -> Callable:
-    """The method for an operator whose left side is no variable: 2 - x."""
-    return lambda self, other: apply(rule, _number(other), self)
+def _operators(rule: Callable[..., Step]) -> tuple[Callable, Callable]:
+    """The methods for x - 2 and for 2 - x."""
+    return (
+        wraps(rule)(lambda self, other: apply(rule, self, _number(other))),
+        wraps(rule)(lambda self, other: apply(rule, _number(other), self)),
+    )
 
 
+# %% [markdown]
+r"""
+NumPy's numbers and arrays stand on either side, too. Comparisons give plain
+tensors.
+"""
+
+
+# %% What is no variable tags=["export"]
 def _number(other: object) -> object:
-    """A number or an array of NumPy's as torch's; anything else as it is."""
-    known = isinstance(other, Tensor | int | float)
-    return other if known else torch.as_tensor(other)
+    """A copy of NumPy's numbers as torch's; anything else as it is."""
+    known = isinstance(other, Variable | Tensor | int | float)
+    return other if known else torch.tensor(other)
 
 
 def _compare(comparison: Callable) -> Callable:
@@ -714,6 +729,7 @@ def _compare(comparison: Callable) -> Callable:
 # %% [markdown]
 r"""
 Now the variable itself. It is a tensor, a gradient, and the node that made it.
+NumPy does not count the changes of its arrays, so one that is given is copied.
 Only floating-point numbers have gradients: to move a whole number "a little"
 has no meaning. And only a leaf can be told whether it wants one. Of a computed
 variable, its operands have decided that.
@@ -725,7 +741,7 @@ class Variable:
     """A tensor that remembers how it was computed."""
 
     def __init__(self, data: object, requires_grad: bool = False):
-        self.data = torch.as_tensor(data)
+        self.data = data if isinstance(data, Tensor) else torch.tensor(data)
         self.grad: Tensor | None = None
         self.grad_fn: Node | None = None
         self.wants_grad = False
@@ -774,6 +790,9 @@ class Variable(Variable):
 
     def __len__(self) -> int:
         return len(self.data)
+
+    def __iter__(self) -> Iterator[Self]:
+        return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
         return bool(self.data)
@@ -839,7 +858,8 @@ def record(
 
 # %% [markdown]
 r"""
-And `apply` asks the step for its value and its rules.
+And `apply` asks the step for its value and its rules. A variable that wants a
+gradient and has no rule, as a bound of `clamp`, is refused: it would never learn.
 """
 
 
@@ -849,6 +869,8 @@ def apply(
 ) -> Variable:
     """Take one step on the operands' tensors and record it."""
     value, *rules = step(*map(data_of, operands), **options)
+    if any(map(needs_grad, operands[len(rules) :])):
+        raise TypeError(f"{step.__name__} has no gradient for all it was given")
     pairs = zip(operands, rules, strict=False)  # options are no operands
     wanted = [(x, rule) for x, rule in pairs if needs_grad(x)]
     rules = [rule for _, rule in wanted]
@@ -938,11 +960,11 @@ from operator import eq, ge, gt, le, lt, ne
 
 
 class Variable(Variable):
-    __add__, __radd__ = _lift(add_rule), _reflect(add_rule)
-    __sub__, __rsub__ = _lift(sub_rule), _reflect(sub_rule)
-    __mul__, __rmul__ = _lift(mul_rule), _reflect(mul_rule)
-    __truediv__, __rtruediv__ = _lift(div_rule), _reflect(div_rule)
-    __matmul__, __rmatmul__ = _lift(matmul_rule), _reflect(matmul_rule)
+    __add__, __radd__ = _operators(add_rule)
+    __sub__, __rsub__ = _operators(sub_rule)
+    __mul__, __rmul__ = _operators(mul_rule)
+    __truediv__, __rtruediv__ = _operators(div_rule)
+    __matmul__, __rmatmul__ = _operators(matmul_rule)
     __lt__, __le__ = _compare(lt), _compare(le)
     __gt__, __ge__ = _compare(gt), _compare(ge)
     __eq__, __ne__ = _compare(eq), _compare(ne)
@@ -1258,13 +1280,14 @@ def where(condition: Tensor, a: object, b: object) -> Variable:
     return apply(where_rule, a, b, condition)
 
 
-def cat(tensors: list[Variable], dim: int = 0) -> Variable:
+def cat(tensors: Iterable[Variable], dim: int = 0) -> Variable:
     """Variables joined along an axis that exists."""
     return apply(cat_rule, *tensors, dim=dim)
 
 
-def stack(tensors: list[Variable], dim: int = 0) -> Variable:
+def stack(tensors: Iterable[Variable], dim: int = 0) -> Variable:
     """Variables joined along a new axis."""
+    tensors = list(tensors)
     shapes = {tuple(data_of(x).shape) for x in tensors}
     if len(shapes) > 1:
         raise RuntimeError(f"a stack of unequal shapes: {sorted(shapes)}")
@@ -1414,10 +1437,11 @@ class Function(Function):
     @classmethod
     def _several(cls, ctx: Context, values: tuple, operands: list) -> tuple:
         sizes = [value.numel() for value in values]
+        kinds = [(value.shape, value.dtype) for value in values]
 
         def rule(grad: Tensor, asked: list[bool]) -> tuple:
-            pieces = zip(grad.split(sizes), values, strict=True)
-            grads = [g.reshape(v.shape).to(v.dtype) for g, v in pieces]
+            pieces = zip(grad.split(sizes), kinds, strict=True)
+            grads = [g.reshape(shape).to(dtype) for g, (shape, dtype) in pieces]
             return cls.gradients(ctx, *grads)
 
         flat = torch.cat([value.flatten() for value in values])
@@ -1430,12 +1454,15 @@ class Function(Function):
         )
 
 
+# %% One of several values tags=["export"] module="autograd.function"
 def _piece(whole: Variable, value: Tensor, start: int) -> Variable:
     """A value that lies within another from `start` on."""
 
+    size, dtype = whole.shape, whole.dtype  # and not the values themselves
+
     def rule(grad: Tensor, asked: list[bool]) -> list[Tensor]:
-        zeros = whole.data.new_zeros(whole.shape)
-        zeros[start : start + value.numel()] = grad.flatten()
+        zeros = grad.new_zeros(size, dtype=dtype)
+        zeros[start : start + grad.numel()] = grad.flatten()
         return [zeros]
 
     return record(value, [whole] if needs_grad(whole) else [], rule, [])
@@ -1630,9 +1657,9 @@ for memory, add up by themselves. The price: whoever forgets to reset it trains
 on the sum of all gradients so far.
 :::
 
-:::{dropdown} Why is an index list copied, and a tensor only watched?
-A list is short, and nothing counts its changes. A tensor may be large, and torch
-counts for us.
+:::{dropdown} Why is an index list or an array copied, and a tensor only watched?
+Nothing counts the changes of a list or of NumPy's arrays. Torch counts those of
+a tensor for us.
 :::
 
 :::{dropdown} Which tensors does `x @ w` keep if `x` is data and `w` a weight?
@@ -1759,5 +1786,7 @@ assert_equal(runs, 2)  # once on each way
 # %% [markdown]
 r"""
 That is the engine. Part 3 trains with torch's, which does the same in C++, and
-knows what it does.
+knows what it does. Its learner, {doc}`/3_training/4_learner`, takes the gradients
+from whoever makes them: `tests/autograd/test_learner.py` trains a network
+through it on this engine, and ends with the weights that torch's engine gives.
 """

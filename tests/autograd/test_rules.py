@@ -70,9 +70,7 @@ def ours(sample: object) -> object:
 
 def offered(sample: object) -> bool:
     """False for keywords that a variable does not take, such as alpha."""
-    inputs = sample.input if isinstance(sample.input, tuple | list) else ()
-    legacy = any(x.shape == (0,) for x in inputs)  # cat ignores these
-    return not (legacy or set(sample.kwargs) - KEYWORDS)
+    return not set(sample.kwargs) - KEYWORDS
 
 
 OPS = [

@@ -85,3 +85,11 @@ def test_grad_runs_no_rule_that_nobody_asked_for():
     assert Counted.runs == 0
     grad(output, x)
     assert Counted.runs == 1
+
+
+def test_a_stack_is_made_of_whatever_can_be_gone_through():
+    x = leaf(3)
+    for join in (cat, stack):
+        x.grad = None
+        join(part for part in (x, ONES)).sum().backward()
+        assert_equal(x.grad, ONES)

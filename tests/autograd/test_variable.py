@@ -196,3 +196,52 @@ def test_numbers_of_numpy_on_either_side(make, operation, left):
     found.sum().backward()
     expected.sum().backward()
     assert_close(x.grad, their.grad)
+
+
+# What NumPy holds changes and nobody counts it: it is copied
+
+CHANGED_LATER = {
+    "factor": lambda x, array: x * array,
+    "factor on the left": lambda x, array: array * x,
+    "divisor": lambda x, array: x / array,
+    "matrix": lambda x, array: x @ array,
+    "matrix on the left": lambda x, array: array @ x,
+    "variable": lambda x, array: x * Variable(array),
+    "variable squared": lambda x, array: x * Variable(array) ** 2,
+}
+
+
+@pytest.mark.parametrize("name", CHANGED_LATER)
+def test_an_array_that_changes_later_changes_no_gradient(name: str):
+    gradients = []
+    for change in (False, True):
+        array = np.array([1.0, 2.0])
+        x = Variable(np.array([3.0, 4.0]), requires_grad=True)
+        output = CHANGED_LATER[name](x, array).sum()
+        array[:] = 0.5 if change else array
+        output.backward()
+        gradients.append(x.grad)
+    assert_equal(*gradients)
+
+
+@pytest.mark.parametrize("kind", [list, np.array, lambda x: ([*x],)])
+def test_an_index_that_changes_later_changes_no_gradient(kind):
+    index = kind([0, 2, 2])
+    x = leaf(3)
+    output = x[index].sum()
+    (index[0] if isinstance(index, tuple) else index)[0] = 1
+    output.backward()
+    assert_equal(x.grad, torch.tensor([1.0, 0.0, 2.0]))
+
+
+def test_one_number_has_no_parts_to_go_through():
+    with pytest.raises(TypeError):
+        list(Variable(1.0))
+    assert [x.data.item() for x in Variable([1.0, 2.0])] == [1.0, 2.0]
+
+
+def test_a_variable_that_would_get_no_gradient_is_refused():
+    bound = Variable(0.5, requires_grad=True)
+    with pytest.raises(TypeError, match="clamp_rule"):
+        leaf(3).clamp(bound)
+    assert leaf(3).clamp(bound.detach()).requires_grad

@@ -1,6 +1,8 @@
 # Extracted from book/2_backward/9_engine.py; edit it there.
 """Steps that work along axes: products, reductions, changes of shape."""
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor
 
@@ -94,19 +96,20 @@ def permute_rule(x: Tensor, *dims: int | tuple[int, ...]) -> Step:
 
 def cat_rule(*tensors: Tensor, dim: int = 0) -> Step:
     """Tensors joined along an axis that exists."""
-    sizes = [x.shape[dim] for x in tensors]
+    value, shapes = torch.cat(tensors, dim), [x.shape for x in tensors]
+    sizes = [0 if shape == (0,) else shape[dim] for shape in shapes]
 
     def rule(i: int) -> Rule:
-        return Rule(lambda grad: grad.split(sizes, dim)[i])
+        return Rule(lambda grad: grad.split(sizes, dim)[i].reshape(shapes[i]))
 
-    return torch.cat(tensors, dim), *map(rule, range(len(sizes)))
+    return value, *map(rule, range(len(sizes)))
 
 
 def _fixed(index: object) -> object:
-    """An index whose lists nobody else holds."""
-    if isinstance(index, list | tuple):
-        return type(index)(_fixed(each) for each in index)
-    return index
+    """An index of which nobody else holds a part, tensors apart."""
+    if isinstance(index, tuple):
+        return tuple(_fixed(each) for each in index)
+    return index if isinstance(index, Tensor) else deepcopy(index)
 
 
 def index_rule(x: Tensor, index: object) -> Step:

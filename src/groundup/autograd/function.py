@@ -65,10 +65,11 @@ class Function:
     @classmethod
     def _several(cls, ctx: Context, values: tuple, operands: list) -> tuple:
         sizes = [value.numel() for value in values]
+        kinds = [(value.shape, value.dtype) for value in values]
 
         def rule(grad: Tensor, asked: list[bool]) -> tuple:
-            pieces = zip(grad.split(sizes), values, strict=True)
-            grads = [g.reshape(v.shape).to(v.dtype) for g, v in pieces]
+            pieces = zip(grad.split(sizes), kinds, strict=True)
+            grads = [g.reshape(shape).to(dtype) for g, (shape, dtype) in pieces]
             return cls.gradients(ctx, *grads)
 
         flat = torch.cat([value.flatten() for value in values])
@@ -84,9 +85,11 @@ class Function:
 def _piece(whole: Variable, value: Tensor, start: int) -> Variable:
     """A value that lies within another from `start` on."""
 
+    size, dtype = whole.shape, whole.dtype  # and not the values themselves
+
     def rule(grad: Tensor, asked: list[bool]) -> list[Tensor]:
-        zeros = whole.data.new_zeros(whole.shape)
-        zeros[start : start + value.numel()] = grad.flatten()
+        zeros = grad.new_zeros(size, dtype=dtype)
+        zeros[start : start + grad.numel()] = grad.flatten()
         return [zeros]
 
     return record(value, [whole] if needs_grad(whole) else [], rule, [])

@@ -1,6 +1,8 @@
 # Extracted from book/2_backward/9_engine.py; edit it there.
 """Functions of several variables: gradients as values, choices, joins."""
 
+from collections.abc import Iterable
+
 from torch import Tensor
 
 from groundup.autograd.axes import cat_rule, reshape_rule
@@ -35,13 +37,14 @@ def where(condition: Tensor, a: object, b: object) -> Variable:
     return apply(where_rule, a, b, condition)
 
 
-def cat(tensors: list[Variable], dim: int = 0) -> Variable:
+def cat(tensors: Iterable[Variable], dim: int = 0) -> Variable:
     """Variables joined along an axis that exists."""
     return apply(cat_rule, *tensors, dim=dim)
 
 
-def stack(tensors: list[Variable], dim: int = 0) -> Variable:
+def stack(tensors: Iterable[Variable], dim: int = 0) -> Variable:
     """Variables joined along a new axis."""
+    tensors = list(tensors)
     shapes = {tuple(data_of(x).shape) for x in tensors}
     if len(shapes) > 1:
         raise RuntimeError(f"a stack of unequal shapes: {sorted(shapes)}")

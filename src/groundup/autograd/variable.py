@@ -1,7 +1,7 @@
 # Extracted from book/2_backward/9_engine.py; edit it there.
 """Variables: tensors that remember how they were computed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from operator import eq, ge, gt, le, lt, ne
 from typing import Self
@@ -55,15 +55,18 @@ def _lift(rule: Callable[..., Step]) -> Callable:
     return method
 
 
-def _reflect(rule: Callable[..., Step]) -> Callable:
-    """The method for an operator whose left side is no variable: 2 - x."""
-    return lambda self, other: apply(rule, _number(other), self)
+def _operators(rule: Callable[..., Step]) -> tuple[Callable, Callable]:
+    """The methods for x - 2 and for 2 - x."""
+    return (
+        wraps(rule)(lambda self, other: apply(rule, self, _number(other))),
+        wraps(rule)(lambda self, other: apply(rule, _number(other), self)),
+    )
 
 
 def _number(other: object) -> object:
-    """A number or an array of NumPy's as torch's; anything else as it is."""
-    known = isinstance(other, Tensor | int | float)
-    return other if known else torch.as_tensor(other)
+    """A copy of NumPy's numbers as torch's; anything else as it is."""
+    known = isinstance(other, Variable | Tensor | int | float)
+    return other if known else torch.tensor(other)
 
 
 def _compare(comparison: Callable) -> Callable:
@@ -75,7 +78,7 @@ class Variable:
     """A tensor that remembers how it was computed."""
 
     def __init__(self, data: object, requires_grad: bool = False):
-        self.data = torch.as_tensor(data)
+        self.data = data if isinstance(data, Tensor) else torch.tensor(data)
         self.grad: Tensor | None = None
         self.grad_fn: Node | None = None
         self.wants_grad = False
@@ -111,6 +114,9 @@ class Variable:
     def __len__(self) -> int:
         return len(self.data)
 
+    def __iter__(self) -> Iterator[Self]:
+        return (self[i] for i in range(len(self)))
+
     def __bool__(self) -> bool:
         return bool(self.data)
 
@@ -140,11 +146,11 @@ class Variable:
             else:
                 leaf.grad += grad
 
-    __add__, __radd__ = _lift(add_rule), _reflect(add_rule)
-    __sub__, __rsub__ = _lift(sub_rule), _reflect(sub_rule)
-    __mul__, __rmul__ = _lift(mul_rule), _reflect(mul_rule)
-    __truediv__, __rtruediv__ = _lift(div_rule), _reflect(div_rule)
-    __matmul__, __rmatmul__ = _lift(matmul_rule), _reflect(matmul_rule)
+    __add__, __radd__ = _operators(add_rule)
+    __sub__, __rsub__ = _operators(sub_rule)
+    __mul__, __rmul__ = _operators(mul_rule)
+    __truediv__, __rtruediv__ = _operators(div_rule)
+    __matmul__, __rmatmul__ = _operators(matmul_rule)
     __lt__, __le__ = _compare(lt), _compare(le)
     __gt__, __ge__ = _compare(gt), _compare(ge)
     __eq__, __ne__ = _compare(eq), _compare(ne)
@@ -258,6 +264,8 @@ def apply(
 ) -> Variable:
     """Take one step on the operands' tensors and record it."""
     value, *rules = step(*map(data_of, operands), **options)
+    if any(map(needs_grad, operands[len(rules) :])):
+        raise TypeError(f"{step.__name__} has no gradient for all it was given")
     pairs = zip(operands, rules, strict=False)  # options are no operands
     wanted = [(x, rule) for x, rule in pairs if needs_grad(x)]
     rules = [rule for _, rule in wanted]

@@ -68,6 +68,16 @@ class At(Callback):
             self.action()
 
 
+KINDS = [
+    "tensors",
+    "tensors, own generator",
+    "ours",
+    "torch's",
+    "torch's, own generator",
+    "list",
+]
+
+
 def loader(kind: str):
     torch.manual_seed(7)
     x = torch.randn(100, 5)

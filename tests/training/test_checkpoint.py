@@ -1,16 +1,20 @@
+import contextlib
 import errno
 import functools
 import os
+import random
 import signal
 import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from groundup import optim
 from groundup.data import DataLoader
 from groundup.training import (
     Callback,
@@ -428,3 +432,55 @@ def test_a_cancelled_fit_goes_on_from_its_last_checkpoint(tmp_path, whole):
     run(tmp_path, Stop())
     run(tmp_path)
     assert final(tmp_path) == whole
+
+
+RATES = {
+    "cyclic": lambda o: torch.optim.lr_scheduler.CyclicLR(o, 0.01, 0.1, 5),
+    "steps": lambda o: torch.optim.lr_scheduler.StepLR(o, 7),
+    "ours": lambda o: optim.lr_scheduler.CosineAnnealingLR(o, 39),
+}
+EVENTS = ["after_loss", "before_step", "after_step", "after_batch"]
+
+
+def rated_run(folder, kind: str, rate: str, every: int, *more) -> Learner:
+    """Three epochs with noise, momentum and a schedule."""
+    train = interrupted.loader(kind)
+    torch.manual_seed(0)
+    random.seed(1)
+    np.random.seed(2)
+    learn = Learner(
+        torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.BatchNorm1d(4)),
+        train,
+        optim=lambda params, lr: torch.optim.SGD(params, lr, momentum=0.9),
+        lr=0.1,
+        defaults=[
+            Recorder(),
+            interrupted.Noise(),
+            Scheduler(RATES[rate], each="batch"),
+            Checkpoint(folder, every=every),
+        ],
+    )
+    learn.fit(3, more)
+    return learn
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    kind=st.sampled_from(interrupted.KINDS),
+    rate=st.sampled_from(sorted(RATES)),
+    every=st.integers(1, 9),
+    crashes=st.lists(
+        st.tuples(st.sampled_from(EVENTS), st.integers(1, 30)), max_size=3
+    ),
+)
+def test_a_run_that_crashes_anywhere_ends_where_the_whole_one_does(
+    kind, rate, every, crashes
+):
+    with tempfile.TemporaryDirectory() as root:
+        whole, parts = Path(root, "whole"), Path(root, "parts")
+        rated_run(whole, kind, rate, every)
+        for event, n in crashes:
+            with contextlib.suppress(Killed):
+                rated_run(parts, kind, rate, every, At(event, n, fail))
+        rated_run(parts, kind, rate, every)
+        assert final(parts) == final(whole)

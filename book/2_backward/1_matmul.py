@@ -778,8 +778,8 @@ ladder = times["three loops, tensors"] / times["@"]
 assert ladder > 10_000 and times["@"] < times["our matmul, by BLAS"]
 assert times["our matmul, by BLAS"] < times["broadcasting, everything"]
 Markdown(
-    f"From the first rung to the last: **{ladder:,.0f} times**. The source's own "
-    f"times give {330e-3 / 14e-6:,.0f} to {606e-3 / 14e-6:,.0f}."
+    f"From the first rung to the last: **{ladder:,.0f} times**. The source's "
+    f"own times give {330e-3 / 14e-6:,.0f} to {606e-3 / 14e-6:,.0f}."
 )
 
 # %% [markdown]

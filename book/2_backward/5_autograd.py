@@ -154,11 +154,19 @@ plt.show()
 r"""
 With $e = ab(ab + a) = a^2b^2 + a^2b$, the rules of school give
 $\partial e/\partial a = 2ab^2 + 2ab = 24$ and
-$\partial e/\partial b = 2a^2b + a^2 = -20$.
+$\partial e/\partial b = 2a^2b + a^2 = -20$. Every version has to agree.
 """
 
+
 # %%
-assert (a.grad, b.grad) == (24.0, -20.0)
+def check() -> None:
+    a, b = Value(2.0), Value(-3.0)
+    c = a * b
+    backward(c * (c + a))
+    assert (a.grad, b.grad) == (24.0, -20.0)
+
+
+check()
 
 # %% [markdown]
 r"""
@@ -184,9 +192,9 @@ def count_visits(value: Value) -> int:
 
 # %% [markdown]
 r"""
-A network reuses its values all the time. The remedy is to wait. A node passes
-its gradient on **once**, when all who used it have handed in their part. An order in which every node comes after its users is a
-{term}`topological order`; a depth-first walk, read backwards, is one.
+A network reuses its values all the time. So a node waits, and passes its gradient
+on **once**, when all who used it have handed in theirs. Users first is called a
+{term}`topological order`; micrograd walks depth-first, and reads that backwards.
 """
 
 
@@ -208,6 +216,7 @@ def backward(value: Value) -> None:
             parent.grad += node.grad * slope
 
 
+check()
 x = Value(1.0)
 backward(doubled(x, 100))
 assert x.grad == 2**100
@@ -294,15 +303,12 @@ assert taken == ["e", "d", "c", "b", "a"]
 r"""
 `c` waits from the first step on, and is not taken before `d`, which used it, has
 handed in its part: five visits for five nodes. Torch's engine does the same. It
-numbers its steps and takes the newest {cite:p}`paszke2017`.
-"""
-
-# %% [markdown]
-r"""
-The same checks: many paths, and a depth that made the walk fail.
+numbers its steps and takes the newest {cite:p}`paszke2017`. The same check; then
+many paths, and a depth that made the walk fail:
 """
 
 # %%
+check()
 x = Value(1.0)
 backward(doubled(x, 1000))
 assert x.grad == 2.0**1000
@@ -410,7 +416,7 @@ with one gradient, and for each operation that product is a formula.
 So a step returns its value and, for each operand, a *rule*: a function from the
 gradient of the value to the gradient of the operand. (Mathematicians call it a
 pullback, and libraries a vector-Jacobian product, VJP.) A rule also says what
-it keeps from the forward pass.
+it keeps from the forward pass. The rules of arithmetic are those of school.
 """
 
 # %% A rule tags=["export"] namespace=true
@@ -434,12 +440,6 @@ class Rule:
 
 
 Step = tuple[Tensor, *tuple[Rule, ...]]
-
-
-# %% [markdown]
-r"""
-The rules of arithmetic are those of school.
-"""
 
 
 # %% Arithmetic tags=["export"]
@@ -904,7 +904,7 @@ Markdown(
     f"On sixteen images a pass takes **{ratios[16]:.2f}** times torch's time, "
     f"on all of them **{ratios[50_000]:.2f}** times. A record in Python counts "
     "for more the less there is to compute. Speed is not what ours lacks, then. "
-    "It has a dozen rules, runs nowhere but here, and cannot differentiate its "
+    "It has seven rules, runs nowhere but here, and cannot differentiate its "
     "own way back. So from here on the book uses torch's engine, and knows what "
     "it does."
 )

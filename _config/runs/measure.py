@@ -14,39 +14,75 @@ from _config.chapters.parse import Cell, Chapter, read_chapter
 from _config.runs.execution import chosen
 from _config.runs.machine import hardware, versions
 from _config.runs.reach import cells
-from _config.runs.records import Record, look_up, record_cells, record_key
+from _config.runs.records import (
+    CURRENT,
+    Record,
+    look_up,
+    record_cells,
+    record_key,
+)
 
 
 def measure_record(
     chapter: Chapter, cell: Cell, seeds: int | None = None, src: Path = SRC
 ) -> Record:
-    """Run a record's function for seeds 0, 1, … and keep what it returns."""
+    """Run a record's function for seeds 0, 1, … and keep what it returns.
+
+    Each seed is kept as it comes; a record that has fewer seeds than are
+    wanted, of the same code and versions, goes on where it stopped.
+    """
     name = cell.metadata["record"]
     before, key = look_up(chapter, cell, src), record_key(chapter, cell, src)
-    seeds = seeds or len(before.kept.get("values", ())) or 5
-    function = define(chapter, cell, src)
-    values, start = {}, time.monotonic()
-    for seed in range(seeds):
-        values[seed] = function(seed)
+    seeds = seeds or before.wanted or 5
+    values, seconds = begun(before, seeds), 0.0
+    if values:
+        print(f"{shown(before.path)} goes on after {len(values)} seeds")
+        seconds = before.kept["seconds"]
+    function, start = define(chapter, cell, src), time.monotonic()
+    for seed in range(len(values), seeds):
+        values[str(seed)] = function(seed)
         check(chapter, cell, values)
-        print(f"{name}({seed}) = {values[seed]}", flush=True)
-    columns = {one: [values[seed][one] for seed in values] for one in values[0]}
-    kept = {
-        "key": key,
-        "values": values,
-        "mean": {k: statistics.fmean(v) for k, v in columns.items()},
-        "deviation": {
-            k: statistics.stdev(v) if seeds > 1 else None
-            for k, v in columns.items()
-        },
-        "seconds": round(time.monotonic() - start, 1),
+        print(f"{name}({seed}) = {values[str(seed)]}", flush=True)
+        taken = round(seconds + time.monotonic() - start, 1)
+        kept = {"key": key, **summary(values), "seconds": taken, **made_by()}
+        text = json.dumps(kept | {"seeds": seeds}, indent=2, ensure_ascii=False)
+        write(before.path, f"{text}\n".encode())
+    return look_up(chapter, cell, src)
+
+
+def begun(before: Record, seeds: int) -> dict[str, dict[str, float]]:
+    """The seeds that a record begun earlier need not run again."""
+    same = before.status == CURRENT and before.kept["versions"] == versions()
+    values = before.kept["values"] if same else {}
+    return dict(values) if len(values) < seeds else {}
+
+
+def summary(values: dict[str, dict[str, float]]) -> dict:
+    """The values with their mean and deviation, by name."""
+    names = next(iter(values.values()))
+    columns = {name: [one[name] for one in values.values()] for name in names}
+    mean = {name: statistics.fmean(column) for name, column in columns.items()}
+    deviation = {
+        name: statistics.stdev(column) if len(column) > 1 else None
+        for name, column in columns.items()
+    }
+    return {"values": values, "mean": mean, "deviation": deviation}
+
+
+def made_by() -> dict:
+    return {
         "hardware": hardware(),
         "versions": versions(),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
     }
-    text = json.dumps(kept, indent=2, ensure_ascii=False)
-    write(before.path, f"{text}\n".encode())
-    return look_up(chapter, cell, src)
+
+
+def run_again(chapter: Chapter, cell: Cell, seed: int, src: Path = SRC) -> None:
+    """Print what one seed gives now beside what is kept; keep nothing."""
+    kept = look_up(chapter, cell, src).kept.get("values", {}).get(str(seed), {})
+    found = define(chapter, cell, src)(seed)
+    for name, value in found.items():
+        print(f"{name}: {value}, kept {kept.get(name, 'nothing')}", flush=True)
 
 
 def define(chapter: Chapter, cell: Cell, src: Path) -> object:
@@ -61,10 +97,10 @@ def define(chapter: Chapter, cell: Cell, src: Path) -> object:
     return names[cell.metadata["record"]]
 
 
-def check(chapter: Chapter, cell: Cell, values: dict[int, object]) -> None:
+def check(chapter: Chapter, cell: Cell, values: dict[str, object]) -> None:
     """Refuse what is not a dict of finite floats, the same for every seed."""
     seed, latest = list(values.items())[-1]
-    same = isinstance(latest, dict) and latest.keys() == values[0].keys()
+    same = isinstance(latest, dict) and latest.keys() == values["0"].keys()
     if not (latest and same and all(map(finite, latest.values()))):
         wanted = "a dict of numbers, with the same names for every seed"
         message = f"seed {seed}: expected {wanted}, got {latest!r}"
@@ -83,6 +119,9 @@ def main() -> int:
     parser.add_argument(
         "--seeds", type=int, help="by default as many as kept, or 5"
     )
+    parser.add_argument(
+        "--seed", type=int, help="run this one beside what is kept, no more"
+    )
     parser.add_argument("--book", type=Path, default=BOOK)
     parser.add_argument("--src", type=Path, default=SRC)
     args = parser.parse_args()
@@ -96,6 +135,9 @@ def main() -> int:
             wanted = f"record {args.name!r}" if args.name else "record"
             raise ChapterError(chapter.path, 1, f"the chapter has no {wanted}")
         for cell in found:
+            if args.seed is not None:
+                run_again(chapter, cell, args.seed, args.src)
+                continue
             done = measure_record(chapter, cell, args.seeds, args.src)
             print(f"wrote {shown(done.path)}")
     except (ChapterError, LookupError) as error:

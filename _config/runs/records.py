@@ -19,6 +19,7 @@ from _config.runs.digests import digest
 from _config.runs.reach import cells, code_key
 
 MISSING, STALE, CURRENT = "missing", "stale", "current"
+BEGUN = "begun, not whole"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,17 @@ class Record:
     path: Path
     status: str
     kept: dict = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> int:
+        """How many seeds it has when it is whole."""
+        return self.kept.get("seeds", len(self.kept.get("values", ())))
+
+    @property
+    def state(self) -> str:
+        """Its status, and ``begun`` where seeds are still wanted."""
+        begun = len(self.kept.get("values", ())) < self.wanted
+        return BEGUN if begun and self.status == CURRENT else self.status
 
 
 def status(chapter: Chapter, src: Path = SRC) -> list[Record]:
@@ -118,12 +130,15 @@ def record_table(record: Record) -> str:
         f"| {name} | {quote(record, name, '#.4g', '#.2g')} |"
         for name in kept["mean"]
     ]
-    n_seeds = len(kept["values"])
+    n_seeds, wanted = len(kept["values"]), record.wanted
+    share = f"{n_seeds} of {wanted}" if n_seeds < wanted else n_seeds
     source = (
-        f"*{n_seeds} {'seed' if n_seeds == 1 else 'seeds'}, "
+        f"*{share} {'seed' if wanted == 1 else 'seeds'}, "
         f"{kept['seconds']:.0f} s on {kept['hardware']}, "
         f"torch {kept['versions']['torch']}, {kept['date']}.*"
     )
+    if record.state == BEGUN:
+        source += f"\n\n**Not whole:** `{command}` goes on with it"
     if record.status == STALE:
         source += f"\n\n**Stale:** its code has changed since; `{command}`"
     head = ["| measured | mean ± deviation |", "| --- | --- |"]

@@ -24,10 +24,8 @@ def warnings(chapter: Chapter, src: Path, folder: Path) -> list[str]:
             if output.get("name") == "stderr":
                 found += noted(cell, output["text"])
     for kept in records.status(chapter, src):
-        if kept.status != records.CURRENT:
-            found.append(
-                (kept.cell.line, f"record {kept.name!r} is {kept.status}")
-            )
+        if (state := kept.state) != records.CURRENT:
+            found.append((kept.cell.line, f"record {kept.name!r} is {state}"))
     at = shown(chapter.path)
     return [f"{at}:{line}: warning: {text}" for line, text in found]
 

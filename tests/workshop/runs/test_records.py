@@ -9,7 +9,7 @@ import pytest
 
 from _config.chapters.files import ROOT, ChapterError
 from _config.chapters.parse import parse, read_book, read_chapter
-from _config.runs import measure, reach, records
+from _config.runs import measure, reach, records, reports
 from _config.runs.notebook import notebook
 
 TEXT = '''# %% [markdown]
@@ -266,7 +266,64 @@ def test_what_is_not_a_record_is_refused(write, old, new, message):
     (cell,) = records.record_cells(chapter)
     with pytest.raises(ChapterError, match=message):
         measure.measure_record(chapter, cell, 2, write.src)
-    assert not [*chapter.path.parent.glob("*.json")]
+    (kept,) = records.status(chapter, write.src)
+    whole = [] if message.startswith("seed 0") else ["0"]
+    assert [*kept.kept.get("values", ())] == whole
+
+
+STOPS = 'return {"fast"', 'assert seed != 2 or GO\n    return {"fast"'
+
+
+def test_a_record_goes_on_where_it_stopped(write, monkeypatch, capsys):
+    monkeypatch.setattr("builtins.GO", 0, raising=False)
+    chapter = write(*STOPS)
+    (cell,) = records.record_cells(chapter)
+    with pytest.raises(AssertionError):
+        measure.measure_record(chapter, cell, 4, write.src)
+    (begun,) = records.status(chapter, write.src)
+    assert (begun.status, [*begun.kept["values"]]) == ("current", ["0", "1"])
+    (warning,) = reports.warnings(chapter, write.src, write.src)
+    assert warning.endswith(
+        "1_x.py:23: warning: record 'speed' is begun, not whole"
+    )
+    table = records.record_table(begun)
+    assert "*2 of 4 seeds" in table
+    assert "**Not whole:** `nox -s record -- 1_a/1_x speed` goes on" in table
+
+    monkeypatch.setattr("builtins.GO", 1)
+    capsys.readouterr()
+    whole = measure.measure_record(chapter, cell, None, write.src)
+    printed = capsys.readouterr().out
+    assert "speed(0)" not in printed and "speed(3)" in printed
+    assert [*whole.kept["values"]] == ["0", "1", "2", "3"]
+    assert whole.kept["mean"] == {"fast": 1.75, "slow": 1.0}
+    assert whole.kept["seconds"] >= begun.kept["seconds"]
+    assert "Not whole" not in records.record_table(whole)
+
+    measure.measure_record(chapter, cell, None, write.src)
+    assert "speed(0)" in capsys.readouterr().out  # a whole one begins anew
+
+
+def test_seeds_of_other_code_are_not_gone_on_with(write, capsys):
+    chapter = write()
+    (cell,) = records.record_cells(chapter)
+    measure.measure_record(chapter, cell, 2, write.src)
+    chapter = write("seed * unit", "seed - unit")
+    (cell,) = records.record_cells(chapter)
+    capsys.readouterr()
+    measure.measure_record(chapter, cell, 4, write.src)
+    assert "speed(0)" in capsys.readouterr().out
+
+
+def test_one_seed_is_shown_beside_what_is_kept(measured, capsys):
+    chapter = measured()
+    before = chapter.path.with_name("1_x.speed.json").read_bytes()
+    (cell,) = records.record_cells(chapter)
+    measure.run_again(chapter, cell, 1, measured.src)
+    assert "fast: 1.25, kept 1.25" in capsys.readouterr().out
+    measure.run_again(chapter, cell, 7, measured.src)
+    assert "fast: 7.25, kept nothing" in capsys.readouterr().out
+    assert chapter.path.with_name("1_x.speed.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("text", ['{"key": ', "[" * 100_000, "{}", "[]"])

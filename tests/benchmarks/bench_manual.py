@@ -3,6 +3,8 @@
 import torch
 
 from _config.runs.benchmarks import Pair, benchmark
+from groundup import nn, optim
+from groundup.manual.by_hand import ByHand
 from groundup.manual.layers import LinearLayer, Model, MSELayer, ReLULayer
 
 
@@ -48,3 +50,32 @@ def batch() -> Pair:
     same for both, take about 0.4 of autograd's pass.
     """
     return passes(64)
+
+
+@benchmark("torch.mm", label="by hand, 3 layers of 2,048", at_most=1.05)
+def wide() -> Pair:
+    """A step of training beside its eight products alone.
+
+    Three layers need three products forward, three for the weights and two for
+    the inputs, all square here: what they take by themselves is the machine's
+    peak, what the step takes more is everything else.
+    """
+    n = 2048
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Linear(n, n), nn.ReLU(), nn.Linear(n, n), nn.ReLU(), nn.Linear(n, n)
+    )
+    model = ByHand(net)
+    optimizer = optim.SGD(net.parameters(), 0.01, fused=True)
+    x, labels = torch.randn(n, n), torch.arange(n)
+    out = torch.empty(n, n)
+
+    def step() -> None:
+        model.backward(model.loss(model(x), labels))
+        optimizer.step()
+
+    def products() -> None:
+        for _ in range(8):
+            torch.mm(x, x, out=out)
+
+    return step, products

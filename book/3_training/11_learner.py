@@ -948,6 +948,8 @@ learn = Learner(
     defaults=(),
 )
 
+# %% The products alone
+
 
 def products() -> None:
     """What an epoch multiplies: eight products of each of two batches."""

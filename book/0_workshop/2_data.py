@@ -30,7 +30,7 @@ from IPython.display import Markdown
 from groundup.testing import assert_equal
 
 # %% tags=["export"]
-"""MNIST and Fashion-MNIST: found, checked byte for byte, parsed by hand."""
+"""MNIST, Fashion-MNIST, CIFAR-10: found, checked byte for byte, parsed by hand."""
 
 import gzip
 import hashlib
@@ -38,6 +38,7 @@ import io
 import math
 import os
 import shlex
+import tarfile
 import tempfile
 import time
 import warnings
@@ -166,20 +167,23 @@ SIZES = (47_040_016, 60_008, 7_840_016, 10_008)  # in bytes, decompressed
 
 @dataclass(frozen=True)
 class Source:
-    """A data set of IDX files: where it may lie and what it must be."""
+    """The files of a data set: where they may lie and what they must be."""
 
     name: str
     folders: tuple[str, ...]  # where system packages put FILE.gz
     mirrors: tuple[str, ...]  # what stands before FILE.gz in an address
     install: str  # a shell line that gets it without a mirror
-    sha256: tuple[str, ...]  # of FILES, in their order, decompressed
+    sha256: tuple[str, ...]  # of the files, in their order, decompressed
     sizes: tuple[int, ...] = SIZES
+    files: tuple[str, ...] = FILES
+    suffix: str = ".gz"  # of the files where others keep them
 
     def expected(self, file: str) -> tuple[int, str]:
         """The size of a file and its checksum."""
-        if file not in FILES:
-            raise ValueError(f"no file {file!r}: there are {', '.join(FILES)}")
-        position = FILES.index(file)
+        if file not in self.files:
+            known = ", ".join(self.files)
+            raise ValueError(f"no file {file!r}: there are {known}")
+        position = self.files.index(file)
         return self.sizes[position], self.sha256[position]
 
 
@@ -235,7 +239,32 @@ FASHION_MNIST = Source(
     ),
 )
 
-SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST)}
+# %% [markdown]
+r"""
+CIFAR-10 {cite:p}`krizhevsky2009` is in colour, and it comes as one archive, `.tar.gz`,
+whose checksum is known as it is packed. It is 170 MB, and no chapter needs it:
+it is here for your own experiments.
+"""
+
+# %% CIFAR-10's checksum tags=["export", "hide-input"]
+CIFAR10 = Source(
+    "cifar10",
+    folders=(),
+    mirrors=(
+        "https://www.cs.toronto.edu/~kriz/",
+        "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
+    ),
+    install="curl --create-dirs -o {cache}/cifar-10-binary.tar.gz "
+    "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    sha256=(
+        "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    ),
+    sizes=(170_052_171,),
+    files=("cifar-10-binary.tar.gz",),
+    suffix="",
+)
+
+SOURCES = {each.name: each for each in (MNIST, FASHION_MNIST, CIFAR10)}
 
 # %%
 assert_equal(len({*MNIST.sha256, *FASHION_MNIST.sha256}), 8)  # all different
@@ -266,17 +295,18 @@ Markdown(
 r"""
 We know how long the file must be, so we ask for that much and one byte more. If
 the extra byte comes, the file is wrong, and the rest of it is never unpacked. A
-gzip file begins with the bytes `1f 8b`; an IDX file does not, so the same
-function reads both.
+file of the right length is taken as it is: that may be an archive, too. Any other
+that begins with gzip's bytes, `1f 8b`, is unpacked.
 """
 
 
 # %% Unpacking tags=["export"]
 def _unpack(file: BinaryIO, size: int) -> bytes:
     """The bytes of a file, plain or gzip; never more than ``size``."""
-    packed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    data = (gzip.GzipFile(fileobj=file) if packed else file).read(size + 1)
+    data = file.read(size + 1)
+    if len(data) != size and data[:2] == b"\x1f\x8b":
+        file.seek(0)
+        data = gzip.GzipFile(fileobj=file).read(size + 1)
     if len(data) > size:
         raise ValueError(f"longer than the {size} bytes expected")
     return data
@@ -549,12 +579,13 @@ behind it: `mnist/train-images-idx3-ubyte`. The cache of another machine is one.
 # %% Where a file may lie tags=["export"]
 def _places(source: Source, file: str) -> Iterator[str]:
     """Paths and addresses, the nearest first."""
+    packed = file + source.suffix
     yield str(cache_folder() / source.name / file)
-    yield from (f"{folder}/{file}.gz" for folder in source.folders)
+    yield from (f"{folder}/{packed}" for folder in source.folders)
     if mirror := os.path.expanduser(os.environ.get("GROUNDUP_MIRROR", "")):
-        yield f"{mirror.rstrip('/')}/{source.name}/{file}"
-        yield f"{mirror.rstrip('/')}/{source.name}/{file}.gz"
-    yield from (f"{mirror}{file}.gz" for mirror in source.mirrors)
+        own = f"{mirror.rstrip('/')}/{source.name}"
+        yield from dict.fromkeys((f"{own}/{file}", f"{own}/{packed}"))
+    yield from (f"{mirror}{packed}" for mirror in source.mirrors)
 
 
 # %%
@@ -633,7 +664,7 @@ except FileNotFoundError as error:
 
 # %% [markdown]
 r"""
-What remains is two functions with friendly names.
+What remains is functions with friendly names.
 """
 
 
@@ -661,12 +692,46 @@ images.shape, images.dtype, labels.shape, labels[:5].tolist()
 
 # %% [markdown]
 r"""
+In CIFAR-10's archive an image is a row of bytes: its label, then a plane of
+32 × 32 for red, one for green and one for blue.
+"""
+
+
+# %% Coloured images tags=["export"]
+def read_rows(data: bytes) -> tuple[Tensor, Tensor]:
+    """Images (n, 3, 32, 32) and labels (n,) from rows of 1 + 3,072 bytes."""
+    if not data or len(data) % 3073:
+        raise ValueError(f"expected rows of 3073 bytes, got {len(data)} bytes")
+    rows = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(-1, 3073)
+    return rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0].long()
+
+
+def cifar10(train: bool = True) -> tuple[Tensor, Tensor]:
+    """Photographs: uint8 images (n, 3, 32, 32), int64 labels (n,)."""
+    parts = (
+        [f"data_batch_{i}" for i in range(1, 6)] if train else ["test_batch"]
+    )
+    packed = io.BytesIO(find_bytes(CIFAR10, *CIFAR10.files))
+    with tarfile.open(fileobj=packed) as archive:
+        files = [
+            archive.extractfile(f"cifar-10-batches-bin/{part}.bin")
+            for part in parts
+        ]
+        return read_rows(b"".join(file.read() for file in files))
+
+
+# %%
+pictures, kinds = read_rows(bytes([3, *[255] * 1024, *[0] * 2048]) * 2)
+pictures[0, :, 0, 0].tolist(), kinds.tolist()  # all red, twice
+
+# %% [markdown]
+r"""
 ## What we built
 
 | name | module | what it is |
 | --- | --- | --- |
 | `read_idx` | `datasets` | the tensor in an IDX file |
-| `mnist`, `fashion_mnist` | `datasets` | images and labels, checked byte for byte |
+| `mnist`, `fashion_mnist`, `cifar10` | `datasets` | images and labels, checked byte for byte |
 | `Source`, `SOURCES`, `FILES` | `datasets` | what a data set is and where it may lie |
 | `find_bytes` | `datasets` | the canonical bytes of one file |
 | `cache_folder` | `datasets` | where downloads are kept |

@@ -1,5 +1,5 @@
 # Extracted from book/0_workshop/2_data.py; edit it there.
-"""MNIST and Fashion-MNIST: found, checked byte for byte, parsed by hand."""
+"""MNIST, Fashion-MNIST, CIFAR-10: found, checked byte for byte, parsed by hand."""
 
 import gzip
 import hashlib
@@ -7,6 +7,7 @@ import io
 import math
 import os
 import shlex
+import tarfile
 import tempfile
 import time
 import warnings
@@ -51,20 +52,23 @@ SIZES = (47_040_016, 60_008, 7_840_016, 10_008)  # in bytes, decompressed
 
 @dataclass(frozen=True)
 class Source:
-    """A data set of IDX files: where it may lie and what it must be."""
+    """The files of a data set: where they may lie and what they must be."""
 
     name: str
     folders: tuple[str, ...]  # where system packages put FILE.gz
     mirrors: tuple[str, ...]  # what stands before FILE.gz in an address
     install: str  # a shell line that gets it without a mirror
-    sha256: tuple[str, ...]  # of FILES, in their order, decompressed
+    sha256: tuple[str, ...]  # of the files, in their order, decompressed
     sizes: tuple[int, ...] = SIZES
+    files: tuple[str, ...] = FILES
+    suffix: str = ".gz"  # of the files where others keep them
 
     def expected(self, file: str) -> tuple[int, str]:
         """The size of a file and its checksum."""
-        if file not in FILES:
-            raise ValueError(f"no file {file!r}: there are {', '.join(FILES)}")
-        position = FILES.index(file)
+        if file not in self.files:
+            known = ", ".join(self.files)
+            raise ValueError(f"no file {file!r}: there are {known}")
+        position = self.files.index(file)
         return self.sizes[position], self.sha256[position]
 
 
@@ -101,14 +105,32 @@ FASHION_MNIST = Source(
     ),
 )
 
-SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST)}
+CIFAR10 = Source(
+    "cifar10",
+    folders=(),
+    mirrors=(
+        "https://www.cs.toronto.edu/~kriz/",
+        "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
+    ),
+    install="curl --create-dirs -o {cache}/cifar-10-binary.tar.gz "
+    "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    sha256=(
+        "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    ),
+    sizes=(170_052_171,),
+    files=("cifar-10-binary.tar.gz",),
+    suffix="",
+)
+
+SOURCES = {each.name: each for each in (MNIST, FASHION_MNIST, CIFAR10)}
 
 
 def _unpack(file: BinaryIO, size: int) -> bytes:
     """The bytes of a file, plain or gzip; never more than ``size``."""
-    packed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    data = (gzip.GzipFile(fileobj=file) if packed else file).read(size + 1)
+    data = file.read(size + 1)
+    if len(data) != size and data[:2] == b"\x1f\x8b":
+        file.seek(0)
+        data = gzip.GzipFile(fileobj=file).read(size + 1)
     if len(data) > size:
         raise ValueError(f"longer than the {size} bytes expected")
     return data
@@ -218,12 +240,13 @@ def _keep(data: bytes, path: Path) -> None:
 
 def _places(source: Source, file: str) -> Iterator[str]:
     """Paths and addresses, the nearest first."""
+    packed = file + source.suffix
     yield str(cache_folder() / source.name / file)
-    yield from (f"{folder}/{file}.gz" for folder in source.folders)
+    yield from (f"{folder}/{packed}" for folder in source.folders)
     if mirror := os.path.expanduser(os.environ.get("GROUNDUP_MIRROR", "")):
-        yield f"{mirror.rstrip('/')}/{source.name}/{file}"
-        yield f"{mirror.rstrip('/')}/{source.name}/{file}.gz"
-    yield from (f"{mirror}{file}.gz" for mirror in source.mirrors)
+        own = f"{mirror.rstrip('/')}/{source.name}"
+        yield from dict.fromkeys((f"{own}/{file}", f"{own}/{packed}"))
+    yield from (f"{mirror}{packed}" for mirror in source.mirrors)
 
 
 def find_bytes(source: Source, file: str) -> bytes:
@@ -263,3 +286,25 @@ def _load(source: Source, train: bool) -> tuple[Tensor, Tensor]:
     images = read_idx(find_bytes(source, f"{part}-images-idx3-ubyte"))
     labels = read_idx(find_bytes(source, f"{part}-labels-idx1-ubyte"))
     return images, labels.long()
+
+
+def read_rows(data: bytes) -> tuple[Tensor, Tensor]:
+    """Images (n, 3, 32, 32) and labels (n,) from rows of 1 + 3,072 bytes."""
+    if not data or len(data) % 3073:
+        raise ValueError(f"expected rows of 3073 bytes, got {len(data)} bytes")
+    rows = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(-1, 3073)
+    return rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0].long()
+
+
+def cifar10(train: bool = True) -> tuple[Tensor, Tensor]:
+    """Photographs: uint8 images (n, 3, 32, 32), int64 labels (n,)."""
+    parts = (
+        [f"data_batch_{i}" for i in range(1, 6)] if train else ["test_batch"]
+    )
+    packed = io.BytesIO(find_bytes(CIFAR10, *CIFAR10.files))
+    with tarfile.open(fileobj=packed) as archive:
+        files = [
+            archive.extractfile(f"cifar-10-batches-bin/{part}.bin")
+            for part in parts
+        ]
+        return read_rows(b"".join(file.read() for file in files))

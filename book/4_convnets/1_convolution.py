@@ -19,7 +19,8 @@ what is left calculated fast, forwards and backwards?**
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import prod, sqrt
+from itertools import product
+
 from statistics import median
 
 import matplotlib.pyplot as plt
@@ -27,20 +28,9 @@ import torch
 from IPython.display import Markdown
 from torch import Tensor
 
-from groundup.data.tensor_loader import TensorLoader
 from groundup.datasets import mnist
-from groundup.nn import init
-from groundup.nn.activation import ReLU
-from groundup.nn.container import Sequential
-from groundup.nn.linear import Linear
-from groundup.nn.module import Module
-from groundup.nn.parameter import Parameter
-from groundup.optim.adam import AdamW
 from groundup.plot import show_images
 from groundup.testing import assert_close, assert_equal
-from groundup.training.annealing import Anneal
-from groundup.training.learner import Learner
-from groundup.training.metrics import Accuracy
 
 # %% [markdown]
 r"""
@@ -144,6 +134,7 @@ def conv2d(input: Tensor, weight: Tensor) -> Tensor:
 # %% tags=["reference"]
 import torch.nn.functional as F
 
+versions = {"a loop for every letter": conv2d}
 generator = torch.Generator().manual_seed(0)
 draw = partial(torch.randn, generator=generator)
 
@@ -181,6 +172,7 @@ def conv2d(input: Tensor, weight: Tensor) -> Tensor:
 
 
 check()
+versions["a product a place of the kernel"] = conv2d
 
 # %% [markdown]
 r"""
@@ -251,6 +243,7 @@ def conv2d(input: Tensor, weight: Tensor) -> Tensor:
 
 
 check()
+versions["one product"] = conv2d
 
 # %% alt="On the left a picture of 4 by 4 numbered pixels with a coloured window of 3 by 3. On the right the matrix of columns, 9 rows and 4 columns of pixel numbers; the column of that window is coloured." tags=["hide-input"]
 numbers = torch.arange(16).view(4, 4)
@@ -323,6 +316,7 @@ def pad(
     return input.clone() if output is input else output
 
 
+# %% Zeros around, or less than there was tags=["export"] module="nn.functional.padding"
 def _framed(
     input: Tensor, axis: int, edges: tuple[int, int], value: float
 ) -> Tensor:
@@ -341,6 +335,7 @@ def _framed(
     return output
 
 
+# %% Or other pixels tags=["export"] module="nn.functional.padding"
 def _places(size: int, before: int, after: int, mode: str) -> Tensor:
     """Which of `size` elements each place of a padded axis shows."""
     start, stop = max(0, -before), size + min(0, after)  # what is not cut
@@ -438,6 +433,7 @@ def conv2d(
     return output if bias is None else output + bias[:, None, None]
 
 
+# %% What does not go together tags=["export"]
 def _check_channels(
     input: Tensor, weight: Tensor, bias: Tensor | None, groups: int
 ) -> None:
@@ -474,378 +470,225 @@ conv2d(x, w, b, groups=2, **options).shape
 
 # %% [markdown]
 r"""
-## The layer
+## How far from the machine's peak?
 
-Weights start as in a linear layer: what one output sums up, its *fan-in*, is
-$c_{in} \cdot k_h \cdot k_w$ numbers here. The rest is bookkeeping, and it calls
-torch's kernel, which the function above has earned.
+A multiplication and an addition for each weight, input channel and place: that
+is what any version has to do. Divided by its time it is a speed, and the speed
+of a large matrix product is the most that this machine can do. 64 channels to
+64, 3 × 3 kernels, on 28 × 28 places; fewer for the loops, which would take
+minutes:
 """
 
 
-# %% A layer of kernels tags=["export"] module="nn.conv" earns="torch.nn.Conv2d"
-"""Convolutions as layers."""
+# %% Measuring tags=["hide-input", "reference"]
+def seconds(call: Callable[[], object], turns: int = 5) -> float:
+    call()
+    times = []
+    for _ in range(turns):
+        start = time.process_time()
+        call()
+        times.append(time.process_time() - start)
+    return median(times)
 
-from torch.nn.functional import conv2d as fast_conv2d
+
+def speed(version: Callable, n: int, channels: int) -> float:
+    """Operations a second, of padded pictures of 30 x 30."""
+    x, w = draw(n, channels, 30, 30), draw(channels, channels, 3, 3)
+    work = 2 * n * 28 * 28 * channels**2 * 9
+    return work / seconds(lambda: version(x, w))
 
 
-class Conv2d(Module):
-    """Kernels over images: (n, c_in, h, w) -> (n, c_out, oh, ow).
+torch.set_num_threads(1)
+a = draw(1024, 1024)
+peak = 2 * 1024**3 / seconds(lambda: a @ a)
+versions |= {"conv2d": conv2d, "torch": F.conv2d}
+first = [*versions][0]
+speeds = {
+    name: speed(version, *((1, 4) if name == first else (16, 64)))
+    for name, version in versions.items()
+}
 
-    Initialised as torch does it: weight and bias uniform between plus and
-    minus 1 / sqrt(fan_in), with fan_in = c_in / groups x kh x kw.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | Sequence[int],
-        stride: int | Sequence[int] = 1,
-        padding: int | Sequence[int] | str = 0,
-        dilation: int | Sequence[int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ):
-        like = {"device": device, "dtype": dtype}
-        self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size, self.stride = pair(kernel_size), pair(stride)
-        self.padding = padding if isinstance(padding, str) else pair(padding)
-        self.dilation, self.groups = pair(dilation), groups
-        self.padding_mode = padding_mode
-        self._check_options()
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight = Parameter(torch.empty(shape, **like))
-        self.register_parameter(
-            "bias",
-            Parameter(torch.empty(out_channels, **like)) if bias else None,
-        )
-        self.reset_parameters()
-
+# %% tags=["remove-input"]
+rows = [
+    f"| {name} | {each / 1e9:.3g} | {each / peak:.2%} |"
+    for name, each in speeds.items()
+]
+head = ["| version | billions a second | of peak |", "| --- | ---: | ---: |"]
+assert speeds["torch"] < 4 * speeds["conv2d"]
+assert speeds[first] * 100 < speeds["a product a place of the kernel"]
+Markdown("\n".join([*head, *rows]))
 
 # %% [markdown]
 r"""
-What cannot work is refused when the layer is made, not when it is first used:
+From the loops to the first matrix products lie three orders of magnitude, as in
+{doc}`/2_backward/1_matmul`. After that the question is no longer Python but
+memory: the columns are nine times as large as the picture, and to write them
+takes as long as to multiply them. Torch's kernel keeps them in small blocks that
+never leave the processor's cache. It is what the layers use from here on.
+
+## The way back
+
+A convolution is a matrix times the picture, $y = A x$, so its gradient is
+$A^\mathsf{T} g$, where $g$ is the gradient of the output. Nobody builds $A$. What
+does $A^\mathsf{T}$ do? The forward pass *gathers*: each output reads its window. The
+way back *scatters*: each output's gradient is handed to all pixels of its
+window, times the weight by which they were read, and what meets on a pixel adds
+up. Torch calls the two gradients `conv2d_input` and `conv2d_weight`:
 """
 
 
-# %% What is refused tags=["export"] module="nn.conv"
-class Conv2d(Conv2d):
-    def _check_options(self) -> None:
-        channels, groups = (self.in_channels, self.out_channels), self.groups
-        if groups < 1 or any(n % groups for n in channels):
-            text = f"{channels} channels do not split into {groups} groups"
-            raise ValueError(text)
-        modes = "zeros", "reflect", "replicate", "circular"
-        if self.padding_mode not in modes:
-            known = ", ".join(modes)
-            raise ValueError(f"padding_mode {self.padding_mode!r}: not {known}")
-        if isinstance(self.padding, str):
-            if self.padding not in ("same", "valid"):
-                raise ValueError(f"padding {self.padding!r}: not same or valid")
-            if self.padding == "same" and self.stride != (1, 1):
-                raise ValueError("padding='same' needs a stride of 1")
-
-    def reset_parameters(self) -> None:
-        """Draw the weight and the bias anew."""
-        init.kaiming_uniform_(self.weight, a=sqrt(5))
-        if self.bias is not None:
-            fan_in = prod(self.weight.shape[1:])
-            bound = 1 / sqrt(fan_in) if fan_in else 0
-            init.uniform_(self.bias, -bound, bound)
+# %% The gradient of the input tags=["export"] module="nn.grad" earns="torch.nn.grad.conv2d_input"
+"""The gradients of a convolution, by hand."""
 
 
-# %% Forward, and how it prints tags=["export"] module="nn.conv"
-class Conv2d(Conv2d):
-    def forward(self, input: Tensor) -> Tensor:
-        """What the kernels find, at every place."""
-        options = self.stride, self.padding, self.dilation, self.groups
-        if self.padding_mode != "zeros":
-            size, stride, _, dilation = self.kernel_size, *options[:3]
-            edges = frame(self.padding, size, stride, dilation)
-            input = pad(input, edges, self.padding_mode)
-            options = (self.stride, 0, *options[2:])
-        return fast_conv2d(input, self.weight, self.bias, *options)
-
-    def extra_repr(self) -> str:
-        """The sizes, and the options that are not the usual ones."""
-        text = f"{self.in_channels}, {self.out_channels}"
-        shown = {"kernel_size": self.kernel_size, "stride": self.stride}
-        usual = {"padding": (0, 0), "dilation": (1, 1), "groups": 1}
-        for name, value in usual.items():
-            if (own := getattr(self, name)) != value:
-                shown[name] = own
-        if self.bias is None:
-            shown["bias"] = False
-        if self.padding_mode != "zeros":
-            shown["padding_mode"] = self.padding_mode
-        return ", ".join([text, *(f"{k}={v}" for k, v in shown.items())])
-
-
-# %%
-layer = Conv2d(1, 8, 5, stride=2, padding=2)
-assert_close(
-    layer(digit[None]), conv2d(digit[None], layer.weight, layer.bias, 2, 2)
-)
-layer, layer(digit[None]).shape
-
-
-# %% [markdown]
-r"""
-## Fewer places
-
-Windows can also be summed up without weights: their largest number says whether
-something was found anywhere in them, their mean how much of it. Without overlap,
-each axis shrinks by the size of the window. That is *pooling*, and its
-arithmetic is `windows` once more. Where a frame is needed it must never be the
-largest, so it holds minus infinity:
-"""
-
-
-# %% The largest of each window tags=["export"] module="nn.functional.pooling" earns="torch.nn.functional.max_pool2d"
-"""What is left of each window: its largest number, or its mean."""
-
-
-def max_pool2d(
-    input: Tensor,
-    kernel_size: int | Sequence[int],
-    stride: int | Sequence[int] | None = None,
+def conv2d_input(
+    input_size: Sequence[int],
+    weight: Tensor,
+    grad_output: Tensor,
+    stride: int | Sequence[int] = 1,
     padding: int | Sequence[int] = 0,
     dilation: int | Sequence[int] = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:
-    """The largest of each window: (*, h, w) -> (*, oh, ow).
-
-    With `return_indices` also where it stands in the h x w pixels.
-    """
-    size, dilation = pair(kernel_size), pair(dilation)
-    stride, padding = (
-        pair(kernel_size if stride is None else stride),
-        pair(padding),
-    )
-    lowest = (
-        -torch.inf
-        if input.is_floating_point()
-        else torch.iinfo(input.dtype).min
-    )
-    edges = _pool_frame(input, size, stride, padding, dilation, ceil_mode)
-    padded = pad(_as_images(input), edges, value=lowest)
-    patches = windows(padded, size, stride, dilation)
-    largest, index = patches.flatten(2, 3).max(2)
-    largest = largest.view(*input.shape[:-2], *largest.shape[-2:])
-    if not return_indices:
-        return largest
-    i, j = index // size[1] * dilation[0], index % size[1] * dilation[1]
-    rows = torch.arange(i.shape[2], device=i.device)[:, None] * stride[0]
-    columns = torch.arange(j.shape[3], device=j.device) * stride[1]
-    width, (top, left) = input.shape[-1], padding
-    places = (rows + i - top) * width + columns + j - left
-    return largest, places.view_as(largest)
+    groups: int = 1,
+) -> Tensor:
+    """The gradient of the input, (n, c, h, w), from (n, o, oh, ow)."""
+    (n, c, h, w), (kh, kw) = input_size, weight.shape[2:]
+    (top, left), (down, right) = pair(padding), pair(stride)
+    rows = weight.reshape(groups, len(weight) // groups, -1)
+    g = grad_output.reshape(n, groups, len(weight) // groups, -1)
+    oh, ow = grad_output.shape[2:]
+    columns = (rows.mT @ g).view(n, c, kh, kw, oh, ow)
+    framed = columns.new_zeros(n, c, h + 2 * top, w + 2 * left)
+    for i, j in product(range(kh), range(kw)):
+        y, x = i * pair(dilation)[0], j * pair(dilation)[1]
+        ends = y + down * (oh - 1) + 1, x + right * (ow - 1) + 1
+        framed[:, :, y : ends[0] : down, x : ends[1] : right] += columns[
+            :, :, i, j
+        ]
+    return framed[:, :, top : top + h, left : left + w]
 
 
-def _as_images(input: Tensor) -> Tensor:
-    """Any leading axes become two: (*, h, w) -> (n, c, h, w)."""
-    if input.dim() not in (3, 4):
-        shape = tuple(input.shape)
-        raise RuntimeError(f"expected images of 3 or 4 axes, got {shape}")
-    return input if input.dim() == 4 else input[None]
-
-
-def _pool_frame(
+# %% The gradient of the weight tags=["export"] module="nn.grad" earns="torch.nn.grad.conv2d_weight"
+def conv2d_weight(
     input: Tensor,
-    size: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int] = (1, 1),
-    ceil_mode: bool = False,
-) -> list[int]:
-    """Left, right, top, bottom; with `ceil_mode` a last, unfinished window."""
-    edges = []
-    for axis in (1, 0):
-        before, step = padding[axis], stride[axis]
-        if not 0 <= before <= size[axis] // 2:
-            text = f"padding {padding} is more than half of a window of {size}"
-            raise RuntimeError(text)
-        size_in, span = input.shape[axis - 2], dilation[axis] * (size[axis] - 1)
-        left = (size_in + 2 * before - span - 1) % step
-        more = step - left if ceil_mode and left else 0
-        if size_in + before - span - 1 + more >= size_in:
-            more = 0  # its window would hold nothing but frame
-        edges += [before, before + more]
-    return edges
+    weight_size: Sequence[int],
+    grad_output: Tensor,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """The gradient of the weight: what each place of it was multiplied with."""
+    size, stride, dilation = weight_size[2:], pair(stride), pair(dilation)
+    padded = pad(input, frame(padding, size, stride, dilation))
+    patches = windows(padded, size, stride, dilation)
+    oh, ow = grad_output.shape[2:]
+    patches = patches[..., :oh, :ow]
+    columns = patches.reshape(len(input), groups, -1, oh * ow)
+    g = grad_output.reshape(len(input), groups, -1, oh * ow)
+    return (g @ columns.mT).sum(0).reshape(*weight_size)
 
 
-# %% tags=["reference"]
-x = draw(2, 3, 7, 6)
-assert_close(max_pool2d(x, 3, 2, 1), F.max_pool2d(x, 3, 2, 1))
-assert_equal(
-    max_pool2d(x, 2, return_indices=True),
-    F.max_pool2d(x, 2, return_indices=True),
+# %% [markdown]
+r"""
+How does one test a gradient without trusting another one? $A$ and
+$A^\mathsf{T}$ belong together if and only if for every $x$ and $y$
+
+$$ \langle A x, y \rangle = \langle x, A^\mathsf{T} y \rangle , $$
+
+two sums of products that need no third program. The test is called the
+*adjoint test*. Strides that do not divide the picture, frames and gaps included:
+"""
+
+# %%
+for size, stride, padding, dilation in (
+    ((7, 6), 1, 0, 1),
+    ((8, 9), 2, 1, 1),  # the last row is never read
+    ((9, 7), (3, 1), (2, 0), (1, 2)),
+):
+    x, w = draw(2, 4, *size).double(), draw(6, 2, 3, 2).double()
+    options = (stride, padding, dilation, 2)
+    out = conv2d(x, w, None, *options)
+    y = draw(out.shape).double()
+    there = (out * y).sum()
+    assert_close(there, (x * conv2d_input(x.shape, w, y, *options)).sum())
+    assert_close(there, (w * conv2d_weight(x, w.shape, y, *options)).sum())
+there
+
+# %% [markdown]
+r"""
+The second line tests the weights: for a fixed $x$ the output is linear in $w$,
+too. And autograd, which differentiates our forward pass by itself, says the same:
+"""
+
+# %%
+w.requires_grad_()
+(conv2d(x, w, None, *options) * y).sum().backward()
+assert_close(w.grad, conv2d_weight(x, w.shape, y, *options))
+
+# %% [markdown]
+r"""
+One of the two gradients is often not needed. Nobody trains the pixels of the
+data, so the first layer's input gradient is work for nothing. For grey images it
+is by far the larger part: every one of 32 channels is scattered back onto one.
+"""
+
+
+# %% tags=["hide-input", "reference"]
+def backward_seconds(trained: bool) -> float:
+    x = draw(64, 1, 28, 28).requires_grad_(trained)
+    w = draw(32, 1, 3, 3).requires_grad_()
+    out, leaves = F.conv2d(x, w, padding=1), (w, x) if trained else (w,)
+    g = draw(out.shape)
+    walk = partial(torch.autograd.grad, out, leaves, g, retain_graph=True)
+    return seconds(walk, 15)
+
+
+saved = backward_seconds(True) / backward_seconds(False)
+assert saved > 3
+Markdown(f"Without it, the way back is {saved:.0f} times as fast.")
+
+# %% [markdown]
+r"""
+Autograd leaves it out by itself, as long as nobody calls `requires_grad_` on the
+data.
+
+## The order of the channels
+
+A picture of shape $(n, c, h, w)$ can lie in memory in two ways: a plane for each
+channel, or all channels of a pixel side by side, as a photograph's file has
+them. Both have the same shape, and different strides. The second is called
+*channels last*:
+"""
+
+# %%
+photo = draw(16, 64, 28, 28)
+last = photo.to(memory_format=torch.channels_last)
+assert_equal(photo, last)
+photo.stride(), last.stride()
+
+# %% [markdown]
+r"""
+A kernel needs all channels of the same few pixels at once. Channels last they
+stand together; plane by plane they are 784 numbers apart. So a fast kernel first
+puts plane-wise input into an order of its own, and its output back:
+"""
+
+# %% tags=["hide-input", "reference"]
+w = draw(64, 64, 3, 3)
+as_last = partial(torch.Tensor.to, memory_format=torch.channels_last)
+as_planes = partial(torch.Tensor.to, memory_format=torch.contiguous_format)
+plain_took = seconds(lambda: F.conv2d(photo, w, padding=1), 15)
+last_took = seconds(lambda: F.conv2d(last, w, padding=1), 15)
+both_ways = seconds(lambda: as_planes(as_last(photo)), 15)
+assert last_took < plain_took
+Markdown(
+    f"Plane by plane the kernel takes {plain_took * 1e3:.1f} ms, channels last "
+    f"{last_took * 1e3:.1f} ms. To reorder one such picture there and back "
+    f"takes {both_ways * 1e3:.1f} ms."
 )
 
 # %% [markdown]
 r"""
-For a mean the frame counts, or it does not: torch leaves that to an option. And
-an *adaptive* pool says how many windows there shall be, not how large they are:
-window $i$ of $m$ over $h$ pixels goes from $\lfloor i h / m \rfloor$ to
-$\lceil (i + 1) h / m \rceil$. One window for the whole picture, which takes
-every size of picture, is what the last layer of a network needs.
+In a network the order is passed on from layer to layer, so one line before the
+first layer is enough, and one for the model's weights.
 """
-
-
-# %% The mean of each window tags=["export"] module="nn.functional.pooling" earns="torch.nn.functional.avg_pool2d torch.nn.functional.adaptive_avg_pool2d"
-def avg_pool2d(
-    input: Tensor,
-    kernel_size: int | Sequence[int],
-    stride: int | Sequence[int] | None = None,
-    padding: int | Sequence[int] = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
-    """The mean of each window: (*, h, w) -> (*, oh, ow)."""
-    size, padding = pair(kernel_size), pair(padding)
-    stride = pair(stride or kernel_size)
-    if divisor_override == 0:
-        raise RuntimeError("divisor_override must not be 0")
-    left, right, top, bottom = _pool_frame(
-        input, size, stride, padding, ceil_mode=ceil_mode
-    )
-    images = _as_images(input)
-    patches = windows(pad(images, (left, right, top, bottom)), size, stride)
-    sums = patches.sum((2, 3))
-    if divisor_override is not None:
-        return (sums / divisor_override).view(
-            *input.shape[:-2], *sums.shape[2:]
-        )
-    counted = images.new_ones((1, 1, *input.shape[-2:]))
-    if count_include_pad:  # but not what an unfinished window lacks
-        counted = pad(counted, (left, left, top, top), value=1.0)
-        right, left, bottom, top = right - left, 0, bottom - top, 0
-    counted = pad(counted, (left, right, top, bottom))
-    means = sums / windows(counted, size, stride).sum((2, 3))
-    return means.view(*input.shape[:-2], *means.shape[2:])
-
-
-def adaptive_avg_pool2d(
-    input: Tensor, output_size: int | None | Sequence[int | None]
-) -> Tensor:
-    """Means of as many windows as asked: (*, h, w) -> (*, oh, ow)."""
-    wanted = (
-        output_size if isinstance(output_size, Sequence) else (output_size,) * 2
-    )
-    output = _as_images(input).view(input.shape)
-    if len(wanted) != 2 or any(n is not None and n < 0 for n in wanted):
-        raise RuntimeError(f"expected two sizes, got output_size={output_size}")
-    for axis, n_windows in zip((-2, -1), wanted):
-        size = input.shape[axis]
-        n = size if n_windows is None else n_windows
-        bounds = [(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
-        means = [
-            output.narrow(axis, start, stop - start).mean(axis, keepdim=True)
-            for start, stop in bounds
-        ]
-        output = torch.cat(means, axis) if n else output.narrow(axis, 0, 0)
-    return output
-
-
-# %% tags=["reference"]
-assert_close(avg_pool2d(x, 3, 2, 1), F.avg_pool2d(x, 3, 2, 1))
-assert_close(adaptive_avg_pool2d(x, (3, 4)), F.adaptive_avg_pool2d(x, (3, 4)))
-adaptive_avg_pool2d(x, 1).shape
-
-
-# %% Pools as layers tags=["export"] module="nn.pool" earns="torch.nn.MaxPool2d"
-"""Pooling as layers."""
-
-import torch.nn.functional as kernels
-
-
-class MaxPool2d(Module):
-    """The largest of each window: (*, h, w) -> (*, oh, ow)."""
-
-    def __init__(
-        self,
-        kernel_size: int | Sequence[int],
-        stride: int | Sequence[int] | None = None,
-        padding: int | Sequence[int] = 0,
-        dilation: int | Sequence[int] = 1,
-        return_indices: bool = False,
-        ceil_mode: bool = False,
-    ):
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding, self.dilation = padding, dilation
-        self.return_indices, self.ceil_mode = return_indices, ceil_mode
-
-    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """The largest numbers, and where they stand if asked."""
-        return kernels.max_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            ceil_mode=self.ceil_mode,
-            return_indices=self.return_indices,
-        )
-
-    def extra_repr(self) -> str:
-        """All options but one, as torch prints them."""
-        names = "kernel_size", "stride", "padding", "dilation", "ceil_mode"
-        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
-
-
-# %% And of means tags=["export"] module="nn.pool" earns="torch.nn.AvgPool2d torch.nn.AdaptiveAvgPool2d"
-class AvgPool2d(Module):
-    """The mean of each window: (*, h, w) -> (*, oh, ow)."""
-
-    def __init__(
-        self,
-        kernel_size: int | Sequence[int],
-        stride: int | Sequence[int] | None = None,
-        padding: int | Sequence[int] = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ):
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding, self.ceil_mode = padding, ceil_mode
-        self.count_include_pad = count_include_pad
-        self.divisor_override = divisor_override
-
-    def forward(self, input: Tensor) -> Tensor:
-        """The means."""
-        return kernels.avg_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
-
-    def extra_repr(self) -> str:
-        """The sizes, as torch prints them."""
-        names = "kernel_size", "stride", "padding"
-        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
-
-
-class AdaptiveAvgPool2d(Module):
-    """Means of as many windows as asked: (*, h, w) -> (*, oh, ow)."""
-
-    def __init__(self, output_size: int | None | Sequence[int | None]):
-        self.output_size = output_size
-
-    def forward(self, input: Tensor) -> Tensor:
-        """The means."""
-        return kernels.adaptive_avg_pool2d(input, self.output_size)
-
-    def extra_repr(self) -> str:
-        """How many windows."""
-        return f"output_size={self.output_size}"

@@ -8,6 +8,9 @@ from groundup.nn.activation import ReLU as ReLU
 from groundup.nn.container import ModuleList as ModuleList
 from groundup.nn.container import Sequential as Sequential
 from groundup.nn.conv import Conv2d as Conv2d
+from groundup.nn.flatten import Flatten as Flatten
+from groundup.nn.grad import conv2d_input as conv2d_input
+from groundup.nn.grad import conv2d_weight as conv2d_weight
 from groundup.nn.linear import Linear as Linear
 from groundup.nn.loss import BCEWithLogitsLoss as BCEWithLogitsLoss
 from groundup.nn.loss import CrossEntropyLoss as CrossEntropyLoss

@@ -1,4 +1,4 @@
-# Extracted from book/4_convnets/1_convolution.py; edit it there.
+# Extracted from book/4_convnets/2_cnn.py; edit it there.
 """What is left of each window: its largest number, or its mean."""
 
 from collections.abc import Sequence

@@ -10,6 +10,7 @@ from groundup.nn.functional.binary import (
 from groundup.nn.functional.binary import logsigmoid as logsigmoid
 from groundup.nn.functional.loss import cross_entropy as cross_entropy
 from groundup.nn.functional.loss import nll_loss as nll_loss
+from groundup.nn.functional.norm import batch_norm as batch_norm
 from groundup.nn.functional.probability import log_softmax as log_softmax
 from groundup.nn.functional.probability import logsumexp as logsumexp
 from groundup.nn.functional.probability import softmax as softmax

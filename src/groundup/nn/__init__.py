@@ -20,6 +20,9 @@ from groundup.nn.loss import NLLLoss as NLLLoss
 from groundup.nn.loss import SmoothL1Loss as SmoothL1Loss
 from groundup.nn.module import Handle as Handle
 from groundup.nn.module import Module as Module
+from groundup.nn.norm import BatchNorm1d as BatchNorm1d
+from groundup.nn.norm import BatchNorm2d as BatchNorm2d
+from groundup.nn.norm import NormBase as NormBase
 from groundup.nn.parameter import Parameter as Parameter
 from groundup.nn.pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
 from groundup.nn.pool import AvgPool2d as AvgPool2d

@@ -11,6 +11,7 @@ from groundup.nn.functional.binary import logsigmoid as logsigmoid
 from groundup.nn.functional.convolution import conv2d as conv2d
 from groundup.nn.functional.loss import cross_entropy as cross_entropy
 from groundup.nn.functional.loss import nll_loss as nll_loss
+from groundup.nn.functional.norm import batch_norm as batch_norm
 from groundup.nn.functional.padding import pad as pad
 from groundup.nn.functional.pooling import (
     adaptive_avg_pool2d as adaptive_avg_pool2d,

@@ -79,13 +79,12 @@ def max_pool2d(
 def _places(index: Tensor, input: Tensor, lie: _Geometry) -> Tensor:
     """From places in windows to places in the picture, counted row by row."""
     within = index // lie.size[1], index % lie.size[1]
-    n_windows = index.shape[2:]
-    i, j = (
-        torch.arange(n, device=index.device) * step - before + inner * gap
-        for n, step, before, inner, gap in zip(
-            n_windows, lie.stride, lie.padding, within, lie.dilation
-        )
+    starts = (
+        torch.arange(n, device=index.device) * step - before
+        for n, step, before in zip(index.shape[2:], lie.stride, lie.padding)
     )
+    (down, right), (top, left) = lie.dilation, starts
+    i, j = top[:, None] + within[0] * down, left + within[1] * right
     return i * input.shape[-1] + j
 
 

@@ -10,6 +10,7 @@ from groundup.nn.container import Sequential as Sequential
 from groundup.nn.conv import EDGES as EDGES
 from groundup.nn.conv import Conv2d as Conv2d
 from groundup.nn.flatten import Flatten as Flatten
+from groundup.nn.general_relu import GeneralReLU as GeneralReLU
 from groundup.nn.grad import conv2d_input as conv2d_input
 from groundup.nn.grad import conv2d_weight as conv2d_weight
 from groundup.nn.linear import Linear as Linear
@@ -28,3 +29,4 @@ from groundup.nn.parameter import Parameter as Parameter
 from groundup.nn.pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
 from groundup.nn.pool import AvgPool2d as AvgPool2d
 from groundup.nn.pool import MaxPool2d as MaxPool2d
+from groundup.nn.standardize import Standardize as Standardize

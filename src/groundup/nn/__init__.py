@@ -7,6 +7,11 @@ from groundup.nn import utils as utils
 from groundup.nn.activation import ReLU as ReLU
 from groundup.nn.container import ModuleList as ModuleList
 from groundup.nn.container import Sequential as Sequential
+from groundup.nn.conv import EDGES as EDGES
+from groundup.nn.conv import Conv2d as Conv2d
+from groundup.nn.flatten import Flatten as Flatten
+from groundup.nn.grad import conv2d_input as conv2d_input
+from groundup.nn.grad import conv2d_weight as conv2d_weight
 from groundup.nn.linear import Linear as Linear
 from groundup.nn.loss import BCEWithLogitsLoss as BCEWithLogitsLoss
 from groundup.nn.loss import CrossEntropyLoss as CrossEntropyLoss
@@ -16,4 +21,10 @@ from groundup.nn.loss import NLLLoss as NLLLoss
 from groundup.nn.loss import SmoothL1Loss as SmoothL1Loss
 from groundup.nn.module import Handle as Handle
 from groundup.nn.module import Module as Module
+from groundup.nn.norm import BatchNorm1d as BatchNorm1d
+from groundup.nn.norm import BatchNorm2d as BatchNorm2d
+from groundup.nn.norm import NormBase as NormBase
 from groundup.nn.parameter import Parameter as Parameter
+from groundup.nn.pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from groundup.nn.pool import AvgPool2d as AvgPool2d
+from groundup.nn.pool import MaxPool2d as MaxPool2d

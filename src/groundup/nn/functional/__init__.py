@@ -8,8 +8,16 @@ from groundup.nn.functional.binary import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
 )
 from groundup.nn.functional.binary import logsigmoid as logsigmoid
+from groundup.nn.functional.convolution import conv2d as conv2d
 from groundup.nn.functional.loss import cross_entropy as cross_entropy
 from groundup.nn.functional.loss import nll_loss as nll_loss
+from groundup.nn.functional.norm import batch_norm as batch_norm
+from groundup.nn.functional.padding import pad as pad
+from groundup.nn.functional.pooling import (
+    adaptive_avg_pool2d as adaptive_avg_pool2d,
+)
+from groundup.nn.functional.pooling import avg_pool2d as avg_pool2d
+from groundup.nn.functional.pooling import max_pool2d as max_pool2d
 from groundup.nn.functional.probability import log_softmax as log_softmax
 from groundup.nn.functional.probability import logsumexp as logsumexp
 from groundup.nn.functional.probability import softmax as softmax

@@ -1,0 +1,54 @@
+"""Pools as layers: torch is the judge, over its own samples."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from groundup import nn
+from tests.nn.torch_samples import assert_same_module, samples
+
+NAMES = "MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d"
+
+
+@pytest.mark.earns(
+    "torch.nn.MaxPool2d", "torch.nn.AvgPool2d", "torch.nn.AdaptiveAvgPool2d"
+)
+@pytest.mark.parametrize(
+    "name, sample",
+    [
+        pytest.param(name, *sample.values, id=sample.id)
+        for name in NAMES
+        for dtype in (torch.float32, torch.float64)
+        for sample in samples(name, dtype)
+    ],
+)
+def test_pools_equal_torch_on_its_own_samples(name, sample):
+    if sample.constructor_input.kwargs.get("return_indices"):
+        args = sample.forward_input.args
+        made = sample.constructor_input
+        ours = getattr(nn, name)(*made.args, **made.kwargs)(*args)
+        theirs = getattr(torch.nn, name)(*made.args, **made.kwargs)(*args)
+        assert_close(ours, theirs)
+        return
+    assert_same_module(getattr(nn, name), getattr(torch.nn, name), sample)
+
+
+@pytest.mark.parametrize(
+    "name, args, options",
+    [
+        ("MaxPool2d", (3,), {}),
+        ("MaxPool2d", ((3, 2), 2, 1), {"ceil_mode": True}),
+        ("MaxPool2d", (2,), {"return_indices": True, "dilation": 2}),
+        ("AvgPool2d", (3, 2, 1), {"count_include_pad": False}),
+        ("AvgPool2d", (2,), {"divisor_override": 3}),
+        ("AdaptiveAvgPool2d", (1,), {}),
+        ("AdaptiveAvgPool2d", ((3, None),), {}),
+    ],
+)
+def test_a_pool_prints_and_calculates_as_torchs(name, args, options):
+    ours = getattr(nn, name)(*args, **options)
+    theirs = getattr(torch.nn, name)(*args, **options)
+    x = torch.randn(2, 3, 9, 8)
+    assert repr(ours) == repr(theirs)
+    assert_close(ours(x), theirs(x))
+    assert not list(ours.state_dict())

@@ -7,6 +7,7 @@ from groundup.nn import utils as utils
 from groundup.nn.activation import ReLU as ReLU
 from groundup.nn.container import ModuleList as ModuleList
 from groundup.nn.container import Sequential as Sequential
+from groundup.nn.conv import EDGES as EDGES
 from groundup.nn.conv import Conv2d as Conv2d
 from groundup.nn.flatten import Flatten as Flatten
 from groundup.nn.grad import conv2d_input as conv2d_input

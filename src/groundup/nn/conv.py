@@ -63,7 +63,7 @@ class Conv2d(Module):
         if isinstance(self.padding, str):
             if self.padding not in ("same", "valid"):
                 raise ValueError(f"padding {self.padding!r}: not same or valid")
-            if self.padding == "same" and self.stride != (1, 1):
+            if self.padding == "same" and {*self.stride} != {1}:
                 raise ValueError("padding='same' needs a stride of 1")
 
     def reset_parameters(self) -> None:
@@ -88,7 +88,8 @@ class Conv2d(Module):
         """The sizes, and the options that are not the usual ones."""
         text = f"{self.in_channels}, {self.out_channels}"
         shown = {"kernel_size": self.kernel_size, "stride": self.stride}
-        usual = {"padding": (0, 0), "dilation": (1, 1), "groups": 1}
+        none, one = ((n,) * len(self.stride) for n in (0, 1))
+        usual = {"padding": none, "dilation": one, "groups": 1}
         for name, value in usual.items():
             if (own := getattr(self, name)) != value:
                 shown[name] = own

@@ -65,6 +65,8 @@ def _pool_frame(
     ceil_mode: bool = False,
 ) -> list[int]:
     """Left, right, top, bottom; with `ceil_mode` a last, unfinished window."""
+    if min(*size, *stride) < 1:
+        raise RuntimeError(f"a window of {size}, moved by {stride}")
     edges = []
     for axis in (1, 0):
         before, step = padding[axis], stride[axis]

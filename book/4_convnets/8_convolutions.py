@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from groundup.datasets import mnist
-from groundup.nn.conv import Conv2d
+from groundup.nn.conv import Conv2d, check_options
 from groundup.nn.functional.convolution import conv2d
 from groundup.nn.functional.padding import pad
 from groundup.nn.functional.pooling import (
@@ -572,18 +572,12 @@ class Conv1d(Module):
         is_name = isinstance(padding, str)
         self.padding = padding if is_name else (single(padding),)
         self.groups, self.padding_mode = groups, padding_mode
-        self._check_options()
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        like = {"device": device, "dtype": dtype}
-        self.weight = Parameter(torch.empty(shape, **like))
-        start = Parameter(torch.empty(out_channels, **like)) if bias else None
-        self.register_parameter("bias", start)
-        self.reset_parameters()
+        self._make(bias, {"device": device, "dtype": dtype})
 
 
 # %% The methods of Conv1d tags=["export"] module="nn.sequence"
 class Conv1d(Conv1d):
-    _check_options = Conv2d._check_options
+    _make = Conv2d._make
     reset_parameters = Conv2d.reset_parameters
     extra_repr = Conv2d.extra_repr
 
@@ -665,7 +659,9 @@ class Transposed(Transposed):
         return pair(value) if self.n_axes == 2 else (single(value),)
 
     def _check_options(self) -> None:
-        Conv2d._check_options(self)
+        channels = self.in_channels, self.out_channels
+        edges = self.padding, self.stride, self.padding_mode
+        check_options(channels, self.groups, *edges)
         if self.padding_mode != "zeros":
             text = f"padding_mode {self.padding_mode!r}: only zeros"
             raise ValueError(f"{text} for a transposed convolution")

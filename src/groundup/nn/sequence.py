@@ -12,7 +12,6 @@ from groundup.nn.functional.padding import pad
 from groundup.nn.functional.sequence import single
 from groundup.nn.functional.windows import frame
 from groundup.nn.module import Module
-from groundup.nn.parameter import Parameter
 from groundup.nn.pool import AvgPool2d, MaxPool2d
 
 
@@ -39,15 +38,9 @@ class Conv1d(Module):
         is_name = isinstance(padding, str)
         self.padding = padding if is_name else (single(padding),)
         self.groups, self.padding_mode = groups, padding_mode
-        self._check_options()
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        like = {"device": device, "dtype": dtype}
-        self.weight = Parameter(torch.empty(shape, **like))
-        start = Parameter(torch.empty(out_channels, **like)) if bias else None
-        self.register_parameter("bias", start)
-        self.reset_parameters()
+        self._make(bias, {"device": device, "dtype": dtype})
 
-    _check_options = Conv2d._check_options
+    _make = Conv2d._make
     reset_parameters = Conv2d.reset_parameters
     extra_repr = Conv2d.extra_repr
 

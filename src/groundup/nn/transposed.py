@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as kernels
 from torch import Tensor
 
-from groundup.nn.conv import Conv2d
+from groundup.nn.conv import Conv2d, check_options
 from groundup.nn.functional.sequence import single
 from groundup.nn.functional.windows import pair
 from groundup.nn.module import Module
@@ -54,7 +54,9 @@ class Transposed(Module):
         return pair(value) if self.n_axes == 2 else (single(value),)
 
     def _check_options(self) -> None:
-        Conv2d._check_options(self)
+        channels = self.in_channels, self.out_channels
+        edges = self.padding, self.stride, self.padding_mode
+        check_options(channels, self.groups, *edges)
         if self.padding_mode != "zeros":
             text = f"padding_mode {self.padding_mode!r}: only zeros"
             raise ValueError(f"{text} for a transposed convolution")

@@ -816,7 +816,8 @@ def average_change(layer: Module, blur: bool) -> float:
     row = torch.tensor([1.0, 2, 1]) / 4
     framed = pad(digit, (8, 8, 8, 8), value=digit.min().item())
     if blur:
-        framed = conv2d(framed, (row[:, None] * row)[None, None], padding=1)
+        kernel = (row[:, None] * row)[None, None]
+        framed = conv2d(pad(framed, (1, 1, 1, 1), "replicate"), kernel)
     one, other = (
         layer(each).clamp(min=0).mean((2, 3))
         for each in (framed, framed.roll(1, -1))

@@ -20,6 +20,7 @@ backwards, and which picture comes out if its windows are added up again?**
 # %% Imports tags=["hide-input"]
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -228,7 +229,7 @@ place in the signal:
 """
 
 
-# %% Pools along one axis tags=["export"] module="nn.functional.sequence" earns="torch.nn.functional.max_pool1d torch.max_pool1d torch.nn.functional.avg_pool1d torch.avg_pool1d"
+# %% Pools along one axis tags=["export"] module="nn.functional.sequence" earns="torch.nn.functional.max_pool1d torch.max_pool1d"
 def max_pool1d(
     input: Tensor,
     kernel_size: int | Sequence[int],
@@ -249,6 +250,14 @@ def max_pool1d(
     return largest.squeeze(-2), places.squeeze(-2)
 
 
+def _as_row(input: Tensor) -> Tensor:
+    if input.dim() not in (2, 3) or not input.shape[-2]:
+        shape = tuple(input.shape)
+        raise RuntimeError(f"expected signals of 2 or 3 axes, got {shape}")
+    return input.unsqueeze(-2)
+
+
+# %% And their means tags=["export"] module="nn.functional.sequence" earns="torch.nn.functional.avg_pool1d torch.avg_pool1d"
 def avg_pool1d(
     input: Tensor,
     kernel_size: int | Sequence[int],
@@ -264,13 +273,6 @@ def avg_pool1d(
     return avg_pool2d(
         _as_row(input), *sides, ceil_mode, count_include_pad
     ).squeeze(-2)
-
-
-def _as_row(input: Tensor) -> Tensor:
-    if input.dim() not in (2, 3) or not input.shape[-2]:
-        shape = tuple(input.shape)
-        raise RuntimeError(f"expected signals of 2 or 3 axes, got {shape}")
-    return input.unsqueeze(-2)
 
 
 # %% tags=["reference"]
@@ -293,49 +295,44 @@ looks at each window as a whole:
 """
 
 
-# %% The largest of adaptive windows tags=["export"] module="nn.functional.adaptive" earns="torch.nn.functional.adaptive_max_pool2d torch.nn.functional.adaptive_max_pool1d torch.nn.functional.adaptive_avg_pool1d"
+# %% Where adaptive windows lie tags=["export"] module="nn.functional.adaptive"
 """Pools that say how many windows there are, not how large they are."""
 
 
+def _parts(size: int, n_windows: int | None) -> list[slice]:
+    """The stretches of an axis that the windows see."""
+    n = size if n_windows is None else n_windows
+    return [slice(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
+
+
+# %%
+_parts(7, 3)
+
+
+# %% The largest of each tags=["export"] module="nn.functional.adaptive" earns="torch.nn.functional.adaptive_max_pool2d"
 def adaptive_max_pool2d(
     input: Tensor,
     output_size: int | None | Sequence[int | None],
     return_indices: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The largest of as many windows as asked: (*, h, w) -> (*, oh, ow)."""
-    wanted = (
-        output_size if isinstance(output_size, Sequence) else (output_size,) * 2
-    )
-    shape, (h, w) = tuple(input.shape), input.shape[-2:]
-    text = f"no {output_size} windows in a shape {shape}"
+    several = isinstance(output_size, Sequence)
+    wanted = output_size if several else (output_size, output_size)
+    shape = tuple(input.shape)
     if input.dim() < 3:
-        raise ValueError(text)
+        raise ValueError(f"expected images of 3 or 4 axes, got {shape}")
     if input.dim() > 4 or not prod(shape[1:]) or len(wanted) != 2:
-        raise RuntimeError(text)
-    n_down, n_right = (n if m is None else m for n, m in zip((h, w), wanted))
-    rows, columns = _bounds(h, n_down), _bounds(w, n_right)
-    numbers = torch.arange(h * w, device=input.device).view(h, w)
-    found, places = [], []
-    for top, bottom in rows:
-        for left, right in columns:
-            part = (..., slice(top, bottom), slice(left, right))
-            largest, index = input[part].flatten(-2).max(-1)
-            found.append(largest)
-            places.append(numbers[part].flatten()[index])
-    if not found:
-        found, places = [input.new_zeros((*shape[:-2], 0))], []
-    output = torch.stack(found, -1) if places else found[0]
-    output = output.reshape(*shape[:-2], n_down, n_right)
-    if not return_indices:
-        return output
-    where = torch.stack(places, -1) if places else output.long()
-    return output, where.reshape(output.shape)
-
-
-def _bounds(size: int, n_windows: int) -> list[tuple[int, int]]:
-    """Where each of `n_windows` begins and ends."""
-    n = n_windows
-    return [(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
+        raise RuntimeError(f"no {output_size} windows in a shape {shape}")
+    rows, columns = map(_parts, shape[-2:], wanted)
+    output = input.new_empty((*shape[:-2], len(rows), len(columns)))
+    numbers = torch.arange(shape[-2] * shape[-1], device=input.device)
+    places = output.new_empty(output.shape, dtype=torch.int64)
+    for i, down in enumerate(rows):
+        for j, right in enumerate(columns):
+            largest, index = input[..., down, right].flatten(-2).max(-1)
+            inside = numbers.view(shape[-2:])[down, right].flatten()
+            output[..., i, j], places[..., i, j] = largest, inside[index]
+    return (output, places) if return_indices else output
 
 
 # %% [markdown]
@@ -344,7 +341,7 @@ And along one axis:
 """
 
 
-# %% Adaptive, along one axis tags=["export"] module="nn.functional.adaptive"
+# %% Adaptive, along one axis tags=["export"] module="nn.functional.adaptive" earns="torch.nn.functional.adaptive_max_pool1d torch.nn.functional.adaptive_avg_pool1d"
 def adaptive_max_pool1d(
     input: Tensor,
     output_size: int | Sequence[int],
@@ -403,44 +400,8 @@ says how many rows more than the least.
 """
 
 
-# %% A transposed convolution tags=["export"] module="nn.functional.transposed" earns="torch.nn.functional.conv_transpose2d torch.conv_transpose2d"
+# %% What goes together tags=["export"] module="nn.functional.transposed"
 """Convolutions backwards: from the small picture to the large one."""
-
-
-def conv_transpose2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: int | Sequence[int] = 1,
-    padding: int | Sequence[int] = 0,
-    output_padding: int | Sequence[int] = 0,
-    groups: int = 1,
-    dilation: int | Sequence[int] = 1,
-) -> Tensor:
-    """(n, c, h, w), (c, o / groups, kh, kw) -> (n, o, oh, ow)."""
-    if input.dim() == 3:
-        options = stride, padding, output_padding, groups, dilation
-        return conv_transpose2d(input[None], weight, bias, *options)[0]
-    _check_transposed(input, weight, bias, groups)
-    steps = [pair(each) for each in (stride, padding, dilation)]
-    more, sizes = pair(output_padding), []
-    for axis, (step, edge, gap) in enumerate(zip(*steps)):
-        if more[axis] >= max(step, gap):
-            text = f"output_padding {more} is not less than the stride {step}"
-            raise RuntimeError(f"{text} or the dilation {gap}")
-        span = gap * (weight.shape[2 + axis] - 1) + 1
-        rows = (input.shape[2 + axis] - 1) * step + span - 2 * edge
-        sizes.append(rows + more[axis])
-    shape = len(input), weight.shape[1] * groups, *sizes
-    if min(sizes) < 1:
-        raise RuntimeError(f"the output would have a shape {shape}")
-    wide = torch.promote_types(input.dtype, torch.float32)  # for the sums
-    output = conv2d_input(
-        shape, weight.to(wide), input.to(wide), *steps, groups
-    )
-    if bias is not None:
-        output = output + bias[:, None, None]
-    return output.to(input.dtype)
 
 
 def _check_transposed(
@@ -461,6 +422,82 @@ def _check_transposed(
     n_outputs = weight.shape[1] * groups
     if bias is not None and bias.shape != (n_outputs,):
         raise RuntimeError(f"bias {tuple(bias.shape)} does not fit: {shapes}")
+
+
+# %%
+try:
+    _check_transposed(draw(1, 3, 4, 4), draw(4, 3, 3, 2), None, 1)
+except RuntimeError as error:
+    message = str(error)
+message
+
+# %% [markdown]
+r"""
+How large the output is, and which of the sizes are refused:
+"""
+
+
+# %% The size of the output tags=["export"] module="nn.functional.transposed"
+def _enlarged(
+    input: Tensor,
+    kernel_size: Sequence[int],
+    steps: Sequence[tuple[int, int]],
+    more: tuple[int, int],
+) -> list[int]:
+    """Rows and columns; `steps` are stride, padding and dilation."""
+    sizes = []
+    for axis, (step, edge, gap) in enumerate(zip(*steps)):
+        if more[axis] >= max(step, gap):
+            text = f"output_padding {more} is not less than the stride {step}"
+            raise RuntimeError(f"{text} or the dilation {gap}")
+        span = gap * (kernel_size[axis] - 1) + 1
+        least = (input.shape[2 + axis] - 1) * step + span - 2 * edge
+        sizes.append(least + more[axis])
+    if min(sizes) < 1:
+        raise RuntimeError(f"the output would have a shape of {tuple(sizes)}")
+    return sizes
+
+
+# %%
+sizes = [
+    _enlarged(draw(1, 1, 4, 4), (3, 3), ((2, 2), (1, 1), (1, 1)), (more, more))
+    for more in (0, 1)
+]
+sizes
+
+# %% [markdown]
+r"""
+The arithmetic is a call. In half precision the sums are kept in 32 bits and
+rounded once, at the end:
+"""
+
+
+# %% A transposed convolution tags=["export"] module="nn.functional.transposed" earns="torch.nn.functional.conv_transpose2d torch.conv_transpose2d"
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
+    groups: int = 1,
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:
+    """(n, c, h, w), (c, o / groups, kh, kw) -> (n, o, oh, ow)."""
+    if input.dim() == 3:
+        options = stride, padding, output_padding, groups, dilation
+        return conv_transpose2d(input[None], weight, bias, *options)[0]
+    _check_transposed(input, weight, bias, groups)
+    steps = [pair(each) for each in (stride, padding, dilation)]
+    more = pair(output_padding)
+    sizes = _enlarged(input, weight.shape[2:], steps, more)
+    shape = len(input), weight.shape[1] * groups, *sizes
+    wide = torch.promote_types(input.dtype, torch.float32)
+    kernel, small = weight.to(wide), input.to(wide)
+    output = conv2d_input(shape, kernel, small, *steps, groups)
+    if bias is not None:
+        output = output + bias[:, None, None]
+    return output.to(input.dtype)
 
 
 # %% tags=["reference"]
@@ -503,6 +540,11 @@ shades = [each / each.max() for each in patterns.values()]
 figure = show_images(shades, [*patterns])
 figure.set_size_inches(5, 2)
 plt.show()
+
+# %% [markdown]
+r"""
+And along one axis, as before:
+"""
 
 
 # %% And along one axis tags=["export"] module="nn.functional.transposed" earns="torch.nn.functional.conv_transpose1d torch.conv_transpose1d"
@@ -575,6 +617,12 @@ class Conv1d(Module):
         self._make(bias, {"device": device, "dtype": dtype})
 
 
+# %% [markdown]
+r"""
+Its weight, its start and how it prints are those of two axes, word for word:
+"""
+
+
 # %% The methods of Conv1d tags=["export"] module="nn.sequence"
 class Conv1d(Conv1d):
     _make = Conv2d._make
@@ -619,8 +667,6 @@ import torch.nn.functional as kernels
 class Transposed(Module):
     """What transposed layers share: all but the number of axes."""
 
-    n_axes: int
-
     def __init__(
         self,
         in_channels: int,
@@ -637,35 +683,62 @@ class Transposed(Module):
         dtype: torch.dtype | None = None,
     ):
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size = self._sides(kernel_size)
-        self.stride, self.padding = self._sides(stride), self._sides(padding)
+        self.kernel_size, self.stride = map(self._sides, (kernel_size, stride))
+        self.padding = self._sides(padding)
         self.output_padding = self._sides(output_padding)
-        self.groups, self.dilation = groups, self._sides(dilation)
-        self.padding_mode = padding_mode
-        self._check_options()
-        shape = (in_channels, out_channels // groups, *self.kernel_size)
-        like = {"device": device, "dtype": dtype}
-        self.weight = Parameter(torch.empty(shape, **like))
-        start = Parameter(torch.empty(out_channels, **like)) if bias else None
-        self.register_parameter("bias", start)
-        self.reset_parameters()
+        self.dilation = self._sides(dilation)
+        self.groups, self.padding_mode = groups, padding_mode
+        self._make(bias, {"device": device, "dtype": dtype})
 
 
-# %% What is refused, and the size of the output tags=["export", "internal"] module="nn.transposed"
+# %% Its parts tags=["export", "internal"] module="nn.transposed"
 class Transposed(Transposed):
     reset_parameters = Conv2d.reset_parameters
 
     def _sides(self, value: int | Sequence[int]) -> tuple[int, ...]:
         return pair(value) if self.n_axes == 2 else (single(value),)
 
-    def _check_options(self) -> None:
+    def _make(self, bias: bool, like: dict[str, Any]) -> None:
         channels = self.in_channels, self.out_channels
-        edges = self.padding, self.stride, self.padding_mode
-        check_options(channels, self.groups, *edges)
-        if self.padding_mode != "zeros":
-            text = f"padding_mode {self.padding_mode!r}: only zeros"
+        groups, mode = self.groups, self.padding_mode
+        check_options(channels, groups, self.padding, self.stride, mode)
+        if mode != "zeros":
+            text = f"padding_mode {mode!r}: only zeros"
             raise ValueError(f"{text} for a transposed convolution")
+        shape = channels[0], channels[1] // groups, *self.kernel_size
+        self.weight = Parameter(torch.empty(shape, **like))
+        start = Parameter(torch.empty(channels[1], **like)) if bias else None
+        self.register_parameter("bias", start)
+        self.reset_parameters()
 
+    def extra_repr(self) -> str:
+        """As a convolution, and how many rows more there are."""
+        text = Conv2d.extra_repr(self)
+        if not any(self.output_padding):
+            return text
+        more = f"output_padding={self.output_padding}"
+        for later in (", groups=", ", bias="):
+            if later in text:
+                return text.replace(later, f", {more}{later}", 1)
+        return f"{text}, {more}"
+
+
+# %%
+class OnOneAxis(Transposed):  # a throwaway, to look at
+    n_axes = 1
+
+
+OnOneAxis(4, 6, 3, stride=2, output_padding=1, bias=False)
+
+# %% [markdown]
+r"""
+The sizes that a call may ask for: the least, and as many more as the stride has
+steps.
+"""
+
+
+# %% The size of the output tags=["export", "internal"] module="nn.transposed"
+class Transposed(Transposed):
     def _more(self, input: Tensor, wanted: Sequence[int]) -> tuple[int, ...]:
         """The output padding that leads to the wanted size."""
         sizes, rest = input.shape[-self.n_axes :], tuple(wanted)
@@ -674,32 +747,16 @@ class Transposed(Transposed):
         if len(rest) != self.n_axes:
             text = f"output_size {tuple(wanted)} does not fit an input"
             raise ValueError(f"{text} of shape {tuple(input.shape)}")
+        steps = self.stride, self.padding, self.dilation, self.kernel_size
         least = [
             (n - 1) * step - 2 * edge + gap * (size - 1) + 1
-            for n, step, edge, gap, size in zip(
-                sizes,
-                self.stride,
-                self.padding,
-                self.dilation,
-                self.kernel_size,
-            )
+            for n, step, edge, gap, size in zip(sizes, *steps)
         ]
         more = tuple(n - low for n, low in zip(rest, least))
         if any(not 0 <= m < s for m, s in zip(more, self.stride)):
             most = [low + s - 1 for low, s in zip(least, self.stride)]
             raise ValueError(f"output_size {rest}: not from {least} to {most}")
         return more
-
-    def extra_repr(self) -> str:
-        """As a convolution, and how many rows more there are."""
-        text = Conv2d.extra_repr(self)
-        if not any(self.output_padding):
-            return text
-        more = f"output_padding={self.output_padding}"
-        for later in ("groups=", "bias="):
-            if f", {later}" in text:
-                return text.replace(f", {later}", f", {more}, {later}", 1)
-        return f"{text}, {more}"
 
 
 # %% [markdown]
@@ -708,23 +765,7 @@ The two layers call their kernels:
 """
 
 
-# %% Along one axis and two tags=["export"] module="nn.transposed" earns="torch.nn.ConvTranspose1d torch.nn.ConvTranspose2d"
-class ConvTranspose1d(Transposed):
-    """Enlarges a signal: (n, c_in, t) -> (n, c_out, places)."""
-
-    n_axes = 1
-
-    def forward(
-        self, input: Tensor, output_size: Sequence[int] | None = None
-    ) -> Tensor:
-        """Each number hands its kernel to the places of its window."""
-        more = self.output_padding
-        if output_size is not None:
-            more = self._more(input, output_size)
-        options = self.stride, self.padding, more, self.groups, self.dilation
-        return kernels.conv_transpose1d(input, self.weight, self.bias, *options)
-
-
+# %% Enlarging images tags=["export"] module="nn.transposed" earns="torch.nn.ConvTranspose2d"
 class ConvTranspose2d(Transposed):
     """Enlarges images: (n, c_in, h, w) -> (n, c_out, oh, ow)."""
 
@@ -752,13 +793,31 @@ assert_close(
 )
 up
 
+
+# %% Enlarging signals tags=["export"] module="nn.transposed" earns="torch.nn.ConvTranspose1d"
+class ConvTranspose1d(Transposed):
+    """Enlarges a signal: (n, c_in, t) -> (n, c_out, places)."""
+
+    n_axes = 1
+
+    def forward(
+        self, input: Tensor, output_size: Sequence[int] | None = None
+    ) -> Tensor:
+        """Each number hands its kernel to the places of its window."""
+        more = self.output_padding
+        if output_size is not None:
+            more = self._more(input, output_size)
+        options = self.stride, self.padding, more, self.groups, self.dilation
+        return kernels.conv_transpose1d(input, self.weight, self.bias, *options)
+
+
 # %% [markdown]
 r"""
 The pools along one axis, the adaptive ones, and `fold` and `unfold`:
 """
 
 
-# %% Pools along one axis tags=["export"] module="nn.sequence" earns="torch.nn.MaxPool1d torch.nn.AvgPool1d"
+# %% Pools along one axis tags=["export"] module="nn.sequence" earns="torch.nn.MaxPool1d"
 class MaxPool1d(Module):
     """The largest of each window: (*, t) -> (*, places)."""
 
@@ -771,25 +830,25 @@ class MaxPool1d(Module):
         return_indices: bool = False,
         ceil_mode: bool = False,
     ):
-        self.kernel_size = kernel_size
+        self.kernel_size, self.padding = kernel_size, padding
         self.stride = kernel_size if stride is None else stride
-        self.padding, self.dilation = padding, dilation
-        self.return_indices, self.ceil_mode = return_indices, ceil_mode
+        self.dilation, self.ceil_mode = dilation, ceil_mode
+        self.return_indices = return_indices
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """The largest numbers, and where they stand if asked."""
-        return kernels.max_pool1d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            ceil_mode=self.ceil_mode,
-            return_indices=self.return_indices,
-        )
+        size, step, padding = self.kernel_size, self.stride, self.padding
+        options = self.dilation, self.ceil_mode, self.return_indices
+        return kernels.max_pool1d(input, size, step, padding, *options)
 
     extra_repr = MaxPool2d.extra_repr
 
+
+# %%
+peaks = MaxPool1d(4, return_indices=True)
+largest, places = peaks(noisy)
+assert_equal(largest[0], noisy[0, places[0]])
+peaks, largest.shape
 
 # %% [markdown]
 r"""
@@ -797,7 +856,7 @@ Of means:
 """
 
 
-# %% Means along one axis tags=["export"] module="nn.sequence"
+# %% Means along one axis tags=["export"] module="nn.sequence" earns="torch.nn.AvgPool1d"
 class AvgPool1d(Module):
     """The mean of each window: (*, t) -> (*, places)."""
 
@@ -825,13 +884,15 @@ class AvgPool1d(Module):
 
 
 # %%
-peaks = MaxPool1d(4, return_indices=True)
-largest, places = peaks(noisy)
-assert_equal(largest[0], noisy[0, places[0]])
-peaks, AvgPool1d(4)(noisy).shape
+AvgPool1d(4), AvgPool1d(4)(noisy).shape
+
+# %% [markdown]
+r"""
+And those that say how many windows:
+"""
 
 
-# %% Adaptive pools tags=["export"] module="nn.adaptive" earns="torch.nn.AdaptiveAvgPool1d torch.nn.AdaptiveMaxPool1d torch.nn.AdaptiveMaxPool2d"
+# %% Adaptive means tags=["export"] module="nn.adaptive" earns="torch.nn.AdaptiveAvgPool1d"
 """Pools as layers that say how many windows there are."""
 
 import torch.nn.functional as kernels
@@ -850,6 +911,7 @@ class AdaptiveAvgPool1d(Module):
     extra_repr = AdaptiveAvgPool2d.extra_repr
 
 
+# %% Adaptive maxima tags=["export"] module="nn.adaptive" earns="torch.nn.AdaptiveMaxPool1d"
 class AdaptiveMaxPool1d(Module):
     """The largest of as many windows as asked: (*, t) -> (*, places)."""
 
@@ -867,7 +929,13 @@ class AdaptiveMaxPool1d(Module):
     extra_repr = AdaptiveAvgPool2d.extra_repr
 
 
-# %% Adaptive maxima of images tags=["export"] module="nn.adaptive"
+# %% [markdown]
+r"""
+Of images:
+"""
+
+
+# %% Adaptive maxima of images tags=["export"] module="nn.adaptive" earns="torch.nn.AdaptiveMaxPool2d"
 class AdaptiveMaxPool2d(Module):
     """The largest of as many windows as asked: (*, h, w) -> (*, oh, ow)."""
 
@@ -893,7 +961,13 @@ assert_close(AdaptiveMaxPool2d((3, None))(x), adaptive_max_pool2d(x, (3, None)))
 AdaptiveMaxPool1d(1)(x[0]).shape
 
 
-# %% Windows as layers tags=["export"] module="nn.folding" earns="torch.nn.Unfold torch.nn.Fold"
+# %% [markdown]
+r"""
+Windows taken apart, and put together:
+"""
+
+
+# %% Windows as layers tags=["export"] module="nn.folding" earns="torch.nn.Unfold"
 """Windows taken apart and put together, as layers."""
 
 import torch.nn.functional as kernels
@@ -923,7 +997,7 @@ class Unfold(Module):
         return ", ".join(f"{name}={getattr(self, name)}" for name in names)
 
 
-# %% And together tags=["export"] module="nn.folding"
+# %% And together tags=["export"] module="nn.folding" earns="torch.nn.Fold"
 class Fold(Module):
     """Columns added where their windows stand: the transpose of `Unfold`."""
 
@@ -1021,7 +1095,13 @@ class Padding(Module):
         return f"{self.padding}"
 
 
-# %% Mirrored, repeated, begun anew tags=["export"] module="nn.padding" earns="torch.nn.ReflectionPad1d torch.nn.ReflectionPad2d torch.nn.ReplicationPad1d torch.nn.ReplicationPad2d torch.nn.CircularPad1d torch.nn.CircularPad2d"
+# %% [markdown]
+r"""
+Mirrored, repeated, or begun anew:
+"""
+
+
+# %% Mirrored tags=["export"] module="nn.padding" earns="torch.nn.ReflectionPad1d torch.nn.ReflectionPad2d"
 class ReflectionPad1d(Padding):
     """Mirrored at its ends: (*, t) -> (*, t + left + right)."""
 
@@ -1034,6 +1114,7 @@ class ReflectionPad2d(Padding):
     mode, n_axes = "reflect", 2
 
 
+# %% Repeated, begun anew tags=["export"] module="nn.padding" earns="torch.nn.ReplicationPad1d torch.nn.ReplicationPad2d torch.nn.CircularPad1d torch.nn.CircularPad2d"
 class ReplicationPad1d(Padding):
     """Its last values repeated: (*, t) -> (*, t + left + right)."""
 
@@ -1062,6 +1143,12 @@ class CircularPad2d(Padding):
 corner = torch.arange(1.0, 4)[None]
 kinds = ReflectionPad1d, ReplicationPad1d, CircularPad1d
 {kind.__name__: kind((1, 2))(corner)[0].tolist() for kind in kinds}
+
+
+# %% [markdown]
+r"""
+Or one value:
+"""
 
 
 # %% One value around tags=["export", "internal"] module="nn.padding"

@@ -70,22 +70,16 @@ class MaxPool1d(Module):
         return_indices: bool = False,
         ceil_mode: bool = False,
     ):
-        self.kernel_size = kernel_size
+        self.kernel_size, self.padding = kernel_size, padding
         self.stride = kernel_size if stride is None else stride
-        self.padding, self.dilation = padding, dilation
-        self.return_indices, self.ceil_mode = return_indices, ceil_mode
+        self.dilation, self.ceil_mode = dilation, ceil_mode
+        self.return_indices = return_indices
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """The largest numbers, and where they stand if asked."""
-        return kernels.max_pool1d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            ceil_mode=self.ceil_mode,
-            return_indices=self.return_indices,
-        )
+        size, step, padding = self.kernel_size, self.stride, self.padding
+        options = self.dilation, self.ceil_mode, self.return_indices
+        return kernels.max_pool1d(input, size, step, padding, *options)
 
     extra_repr = MaxPool2d.extra_repr
 

@@ -2,6 +2,7 @@
 """Transposed convolutions as layers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as kernels
@@ -39,51 +40,27 @@ class Transposed(Module):
         self.stride, self.padding = self._sides(stride), self._sides(padding)
         self.output_padding = self._sides(output_padding)
         self.groups, self.dilation = groups, self._sides(dilation)
-        self.padding_mode = padding_mode
-        self._check_options()
-        shape = (in_channels, out_channels // groups, *self.kernel_size)
-        like = {"device": device, "dtype": dtype}
-        self.weight = Parameter(torch.empty(shape, **like))
-        start = Parameter(torch.empty(out_channels, **like)) if bias else None
-        self.register_parameter("bias", start)
-        self.reset_parameters()
+        self._make(padding_mode, bias, {"device": device, "dtype": dtype})
 
     reset_parameters = Conv2d.reset_parameters
 
     def _sides(self, value: int | Sequence[int]) -> tuple[int, ...]:
         return pair(value) if self.n_axes == 2 else (single(value),)
 
-    def _check_options(self) -> None:
-        channels = self.in_channels, self.out_channels
-        edges = self.padding, self.stride, self.padding_mode
-        check_options(channels, self.groups, *edges)
-        if self.padding_mode != "zeros":
-            text = f"padding_mode {self.padding_mode!r}: only zeros"
+    def _make(self, mode: str, bias: bool, like: dict[str, Any]) -> None:
+        self.padding_mode, channels = (
+            mode,
+            (self.in_channels, self.out_channels),
+        )
+        check_options(channels, self.groups, self.padding, self.stride, mode)
+        if mode != "zeros":
+            text = f"padding_mode {mode!r}: only zeros"
             raise ValueError(f"{text} for a transposed convolution")
-
-    def _more(self, input: Tensor, wanted: Sequence[int]) -> tuple[int, ...]:
-        """The output padding that leads to the wanted size."""
-        sizes, rest = input.shape[-self.n_axes :], tuple(wanted)
-        if len(rest) == input.dim():
-            rest = rest[-self.n_axes :]
-        if len(rest) != self.n_axes:
-            text = f"output_size {tuple(wanted)} does not fit an input"
-            raise ValueError(f"{text} of shape {tuple(input.shape)}")
-        least = [
-            (n - 1) * step - 2 * edge + gap * (size - 1) + 1
-            for n, step, edge, gap, size in zip(
-                sizes,
-                self.stride,
-                self.padding,
-                self.dilation,
-                self.kernel_size,
-            )
-        ]
-        more = tuple(n - low for n, low in zip(rest, least))
-        if any(not 0 <= m < s for m, s in zip(more, self.stride)):
-            most = [low + s - 1 for low, s in zip(least, self.stride)]
-            raise ValueError(f"output_size {rest}: not from {least} to {most}")
-        return more
+        shape = channels[0], channels[1] // self.groups, *self.kernel_size
+        self.weight = Parameter(torch.empty(shape, **like))
+        start = Parameter(torch.empty(channels[1], **like)) if bias else None
+        self.register_parameter("bias", start)
+        self.reset_parameters()
 
     def extra_repr(self) -> str:
         """As a convolution, and how many rows more there are."""
@@ -96,21 +73,24 @@ class Transposed(Module):
                 return text.replace(f", {later}", f", {more}, {later}", 1)
         return f"{text}, {more}"
 
-
-class ConvTranspose1d(Transposed):
-    """Enlarges a signal: (n, c_in, t) -> (n, c_out, places)."""
-
-    n_axes = 1
-
-    def forward(
-        self, input: Tensor, output_size: Sequence[int] | None = None
-    ) -> Tensor:
-        """Each number hands its kernel to the places of its window."""
-        more = self.output_padding
-        if output_size is not None:
-            more = self._more(input, output_size)
-        options = self.stride, self.padding, more, self.groups, self.dilation
-        return kernels.conv_transpose1d(input, self.weight, self.bias, *options)
+    def _more(self, input: Tensor, wanted: Sequence[int]) -> tuple[int, ...]:
+        """The output padding that leads to the wanted size."""
+        sizes, rest = input.shape[-self.n_axes :], tuple(wanted)
+        if len(rest) == input.dim():
+            rest = rest[-self.n_axes :]
+        if len(rest) != self.n_axes:
+            text = f"output_size {tuple(wanted)} does not fit an input"
+            raise ValueError(f"{text} of shape {tuple(input.shape)}")
+        steps = self.stride, self.padding, self.dilation, self.kernel_size
+        least = [
+            (n - 1) * step - 2 * edge + gap * (size - 1) + 1
+            for n, step, edge, gap, size in zip(sizes, *steps)
+        ]
+        more = tuple(n - low for n, low in zip(rest, least))
+        if any(not 0 <= m < s for m, s in zip(more, self.stride)):
+            most = [low + s - 1 for low, s in zip(least, self.stride)]
+            raise ValueError(f"output_size {rest}: not from {least} to {most}")
+        return more
 
 
 class ConvTranspose2d(Transposed):
@@ -127,3 +107,19 @@ class ConvTranspose2d(Transposed):
             more = self._more(input, output_size)
         options = self.stride, self.padding, more, self.groups, self.dilation
         return kernels.conv_transpose2d(input, self.weight, self.bias, *options)
+
+
+class ConvTranspose1d(Transposed):
+    """Enlarges a signal: (n, c_in, t) -> (n, c_out, places)."""
+
+    n_axes = 1
+
+    def forward(
+        self, input: Tensor, output_size: Sequence[int] | None = None
+    ) -> Tensor:
+        """Each number hands its kernel to the places of its window."""
+        more = self.output_padding
+        if output_size is not None:
+            more = self._more(input, output_size)
+        options = self.stride, self.padding, more, self.groups, self.dilation
+        return kernels.conv_transpose1d(input, self.weight, self.bias, *options)

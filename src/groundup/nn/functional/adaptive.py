@@ -10,45 +10,35 @@ from torch import Tensor
 from groundup.nn.functional.pooling import adaptive_avg_pool2d
 
 
+def _parts(size: int, n_windows: int | None) -> list[slice]:
+    """The stretches of an axis that the windows see."""
+    n = size if n_windows is None else n_windows
+    return [slice(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
+
+
 def adaptive_max_pool2d(
     input: Tensor,
     output_size: int | None | Sequence[int | None],
     return_indices: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The largest of as many windows as asked: (*, h, w) -> (*, oh, ow)."""
-    wanted = (
-        output_size if isinstance(output_size, Sequence) else (output_size,) * 2
-    )
-    shape, (h, w) = tuple(input.shape), input.shape[-2:]
-    text = f"no {output_size} windows in a shape {shape}"
+    several = isinstance(output_size, Sequence)
+    wanted = output_size if several else (output_size, output_size)
+    shape = tuple(input.shape)
     if input.dim() < 3:
-        raise ValueError(text)
+        raise ValueError(f"expected images of 3 or 4 axes, got {shape}")
     if input.dim() > 4 or not prod(shape[1:]) or len(wanted) != 2:
-        raise RuntimeError(text)
-    n_down, n_right = (n if m is None else m for n, m in zip((h, w), wanted))
-    rows, columns = _bounds(h, n_down), _bounds(w, n_right)
-    numbers = torch.arange(h * w, device=input.device).view(h, w)
-    found, places = [], []
-    for top, bottom in rows:
-        for left, right in columns:
-            part = (..., slice(top, bottom), slice(left, right))
-            largest, index = input[part].flatten(-2).max(-1)
-            found.append(largest)
-            places.append(numbers[part].flatten()[index])
-    if not found:
-        found, places = [input.new_zeros((*shape[:-2], 0))], []
-    output = torch.stack(found, -1) if places else found[0]
-    output = output.reshape(*shape[:-2], n_down, n_right)
-    if not return_indices:
-        return output
-    where = torch.stack(places, -1) if places else output.long()
-    return output, where.reshape(output.shape)
-
-
-def _bounds(size: int, n_windows: int) -> list[tuple[int, int]]:
-    """Where each of `n_windows` begins and ends."""
-    n = n_windows
-    return [(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
+        raise RuntimeError(f"no {output_size} windows in a shape {shape}")
+    rows, columns = map(_parts, shape[-2:], wanted)
+    output = input.new_empty((*shape[:-2], len(rows), len(columns)))
+    numbers = torch.arange(shape[-2] * shape[-1], device=input.device)
+    places = output.new_empty(output.shape, dtype=torch.int64)
+    for i, down in enumerate(rows):
+        for j, right in enumerate(columns):
+            largest, index = input[..., down, right].flatten(-2).max(-1)
+            inside = numbers.view(shape[-2:])[down, right].flatten()
+            output[..., i, j], places[..., i, j] = largest, inside[index]
+    return (output, places) if return_indices else output
 
 
 def adaptive_max_pool1d(

@@ -57,6 +57,13 @@ def max_pool1d(
     return largest.squeeze(-2), places.squeeze(-2)
 
 
+def _as_row(input: Tensor) -> Tensor:
+    if input.dim() not in (2, 3) or not input.shape[-2]:
+        shape = tuple(input.shape)
+        raise RuntimeError(f"expected signals of 2 or 3 axes, got {shape}")
+    return input.unsqueeze(-2)
+
+
 def avg_pool1d(
     input: Tensor,
     kernel_size: int | Sequence[int],
@@ -72,10 +79,3 @@ def avg_pool1d(
     return avg_pool2d(
         _as_row(input), *sides, ceil_mode, count_include_pad
     ).squeeze(-2)
-
-
-def _as_row(input: Tensor) -> Tensor:
-    if input.dim() not in (2, 3) or not input.shape[-2]:
-        shape = tuple(input.shape)
-        raise RuntimeError(f"expected signals of 2 or 3 axes, got {shape}")
-    return input.unsqueeze(-2)

@@ -11,42 +11,6 @@ from groundup.nn.functional.windows import pair
 from groundup.nn.grad import conv2d_input
 
 
-def conv_transpose2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: int | Sequence[int] = 1,
-    padding: int | Sequence[int] = 0,
-    output_padding: int | Sequence[int] = 0,
-    groups: int = 1,
-    dilation: int | Sequence[int] = 1,
-) -> Tensor:
-    """(n, c, h, w), (c, o / groups, kh, kw) -> (n, o, oh, ow)."""
-    if input.dim() == 3:
-        options = stride, padding, output_padding, groups, dilation
-        return conv_transpose2d(input[None], weight, bias, *options)[0]
-    _check_transposed(input, weight, bias, groups)
-    steps = [pair(each) for each in (stride, padding, dilation)]
-    more, sizes = pair(output_padding), []
-    for axis, (step, edge, gap) in enumerate(zip(*steps)):
-        if more[axis] >= max(step, gap):
-            text = f"output_padding {more} is not less than the stride {step}"
-            raise RuntimeError(f"{text} or the dilation {gap}")
-        span = gap * (weight.shape[2 + axis] - 1) + 1
-        rows = (input.shape[2 + axis] - 1) * step + span - 2 * edge
-        sizes.append(rows + more[axis])
-    shape = len(input), weight.shape[1] * groups, *sizes
-    if min(sizes) < 1:
-        raise RuntimeError(f"the output would have a shape {shape}")
-    wide = torch.promote_types(input.dtype, torch.float32)  # for the sums
-    output = conv2d_input(
-        shape, weight.to(wide), input.to(wide), *steps, groups
-    )
-    if bias is not None:
-        output = output + bias[:, None, None]
-    return output.to(input.dtype)
-
-
 def _check_transposed(
     input: Tensor, weight: Tensor, bias: Tensor | None, groups: int
 ) -> None:
@@ -65,6 +29,53 @@ def _check_transposed(
     n_outputs = weight.shape[1] * groups
     if bias is not None and bias.shape != (n_outputs,):
         raise RuntimeError(f"bias {tuple(bias.shape)} does not fit: {shapes}")
+
+
+def _enlarged(
+    input: Tensor,
+    kernel_size: Sequence[int],
+    steps: Sequence[tuple[int, int]],
+    more: tuple[int, int],
+) -> list[int]:
+    """Rows and columns; `steps` are stride, padding and dilation."""
+    sizes = []
+    for axis, (step, edge, gap) in enumerate(zip(*steps)):
+        if more[axis] >= max(step, gap):
+            text = f"output_padding {more} is not less than the stride {step}"
+            raise RuntimeError(f"{text} or the dilation {gap}")
+        span = gap * (kernel_size[axis] - 1) + 1
+        least = (input.shape[2 + axis] - 1) * step + span - 2 * edge
+        sizes.append(least + more[axis])
+    if min(sizes) < 1:
+        raise RuntimeError(f"the output would have a shape of {tuple(sizes)}")
+    return sizes
+
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
+    groups: int = 1,
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:
+    """(n, c, h, w), (c, o / groups, kh, kw) -> (n, o, oh, ow)."""
+    if input.dim() == 3:
+        options = stride, padding, output_padding, groups, dilation
+        return conv_transpose2d(input[None], weight, bias, *options)[0]
+    _check_transposed(input, weight, bias, groups)
+    steps = [pair(each) for each in (stride, padding, dilation)]
+    more = pair(output_padding)
+    sizes = _enlarged(input, weight.shape[2:], steps, more)
+    shape = len(input), weight.shape[1] * groups, *sizes
+    wide = torch.promote_types(input.dtype, torch.float32)
+    kernel, small = weight.to(wide), input.to(wide)
+    output = conv2d_input(shape, kernel, small, *steps, groups)
+    if bias is not None:
+        output = output + bias[:, None, None]
+    return output.to(input.dtype)
 
 
 def conv_transpose1d(

@@ -467,7 +467,7 @@ sizes
 
 # %% [markdown]
 r"""
-The arithmetic is a call. In half precision the sums are kept in 32 bits and
+The arithmetic is a call. In half precision the sums are kept in single precision and
 rounded once, at the end:
 """
 

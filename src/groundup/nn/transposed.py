@@ -18,8 +18,6 @@ from groundup.nn.parameter import Parameter
 class Transposed(Module):
     """What transposed layers share: all but the number of axes."""
 
-    n_axes: int
-
     def __init__(
         self,
         in_channels: int,
@@ -36,27 +34,26 @@ class Transposed(Module):
         dtype: torch.dtype | None = None,
     ):
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size = self._sides(kernel_size)
-        self.stride, self.padding = self._sides(stride), self._sides(padding)
+        self.kernel_size, self.stride = map(self._sides, (kernel_size, stride))
+        self.padding = self._sides(padding)
         self.output_padding = self._sides(output_padding)
-        self.groups, self.dilation = groups, self._sides(dilation)
-        self._make(padding_mode, bias, {"device": device, "dtype": dtype})
+        self.dilation = self._sides(dilation)
+        self.groups, self.padding_mode = groups, padding_mode
+        self._make(bias, {"device": device, "dtype": dtype})
 
     reset_parameters = Conv2d.reset_parameters
 
     def _sides(self, value: int | Sequence[int]) -> tuple[int, ...]:
         return pair(value) if self.n_axes == 2 else (single(value),)
 
-    def _make(self, mode: str, bias: bool, like: dict[str, Any]) -> None:
-        self.padding_mode, channels = (
-            mode,
-            (self.in_channels, self.out_channels),
-        )
-        check_options(channels, self.groups, self.padding, self.stride, mode)
+    def _make(self, bias: bool, like: dict[str, Any]) -> None:
+        channels = self.in_channels, self.out_channels
+        groups, mode = self.groups, self.padding_mode
+        check_options(channels, groups, self.padding, self.stride, mode)
         if mode != "zeros":
             text = f"padding_mode {mode!r}: only zeros"
             raise ValueError(f"{text} for a transposed convolution")
-        shape = channels[0], channels[1] // self.groups, *self.kernel_size
+        shape = channels[0], channels[1] // groups, *self.kernel_size
         self.weight = Parameter(torch.empty(shape, **like))
         start = Parameter(torch.empty(channels[1], **like)) if bias else None
         self.register_parameter("bias", start)
@@ -68,9 +65,9 @@ class Transposed(Module):
         if not any(self.output_padding):
             return text
         more = f"output_padding={self.output_padding}"
-        for later in ("groups=", "bias="):
-            if f", {later}" in text:
-                return text.replace(f", {later}", f", {more}, {later}", 1)
+        for later in (", groups=", ", bias="):
+            if later in text:
+                return text.replace(later, f", {more}{later}", 1)
         return f"{text}, {more}"
 
     def _more(self, input: Tensor, wanted: Sequence[int]) -> tuple[int, ...]:

@@ -302,6 +302,8 @@ looks at each window as a whole:
 def _parts(size: int, n_windows: int | None) -> list[slice]:
     """The stretches of an axis that the windows see."""
     n = size if n_windows is None else n_windows
+    if n < 0:
+        raise RuntimeError(f"expected a number of windows, got {n}")
     return [slice(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
 
 
@@ -467,8 +469,8 @@ sizes
 
 # %% [markdown]
 r"""
-The arithmetic is a call. In half precision the sums are kept in single precision and
-rounded once, at the end:
+The arithmetic is a call. In half precision the sums are kept in single precision
+and rounded once, at the end:
 """
 
 

@@ -13,6 +13,8 @@ from groundup.nn.functional.pooling import adaptive_avg_pool2d
 def _parts(size: int, n_windows: int | None) -> list[slice]:
     """The stretches of an axis that the windows see."""
     n = size if n_windows is None else n_windows
+    if n < 0:
+        raise RuntimeError(f"expected a number of windows, got {n}")
     return [slice(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
 
 

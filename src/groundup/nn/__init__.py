@@ -11,6 +11,8 @@ from groundup.nn.conv import Conv2d as Conv2d
 from groundup.nn.flatten import Flatten as Flatten
 from groundup.nn.grad import conv2d_input as conv2d_input
 from groundup.nn.grad import conv2d_weight as conv2d_weight
+from groundup.nn.instance_norm import InstanceNorm1d as InstanceNorm1d
+from groundup.nn.instance_norm import InstanceNorm2d as InstanceNorm2d
 from groundup.nn.linear import Linear as Linear
 from groundup.nn.loss import BCEWithLogitsLoss as BCEWithLogitsLoss
 from groundup.nn.loss import CrossEntropyLoss as CrossEntropyLoss
@@ -22,7 +24,9 @@ from groundup.nn.module import Handle as Handle
 from groundup.nn.module import Module as Module
 from groundup.nn.norm import BatchNorm1d as BatchNorm1d
 from groundup.nn.norm import BatchNorm2d as BatchNorm2d
-from groundup.nn.norm import NormBase as NormBase
+from groundup.nn.normalization import GroupNorm as GroupNorm
+from groundup.nn.normalization import LayerNorm as LayerNorm
+from groundup.nn.normalization import RMSNorm as RMSNorm
 from groundup.nn.parameter import Parameter as Parameter
 from groundup.nn.pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
 from groundup.nn.pool import AvgPool2d as AvgPool2d

@@ -400,6 +400,15 @@ def frame(
     return [n for t in reversed(totals) for n in (t // 2, t - t // 2)]
 
 
+# %%
+frame("same", (3, 4), (1, 1), (1, 2)), frame(2, (3, 4), (1, 1), (1, 2))
+
+# %% [markdown]
+r"""
+Left, right, top, bottom: that is what `pad` takes. And the function itself:
+"""
+
+
 # %% The convolution of images tags=["export"] earns="torch.nn.functional.conv2d torch.conv2d"
 """Convolution as a matrix product of all windows."""
 
@@ -691,4 +700,129 @@ Markdown(
 r"""
 In a network the order is passed on from layer to layer, so one line before the
 first layer is enough, and one for the model's weights.
+"""
+
+# %% [markdown]
+r"""
+## What we built
+
+| name | module | what it is |
+| --- | --- | --- |
+| `windows` | `nn.functional.windows` | every window of a picture, without a copy |
+| `pad` | `nn.functional` | what stands around a picture |
+| `conv2d` | `nn.functional` | a convolution as one matrix product |
+| `conv2d_input`, `conv2d_weight` | `nn.grad` | its two gradients |
+
+## Questions
+
+:::{dropdown} A picture of 28 × 28, a kernel of 3, a stride of 2 and a frame of 1: how large is the output?
+$\lfloor (28 + 2 - 2 - 1) / 2 \rfloor + 1 = 14$. The last row of the frame is never
+read.
+:::
+"""
+
+# %% tags=["answer"]
+x = torch.zeros(1, 1, 28, 28)
+assert_equal(conv2d(x, torch.ones(1, 1, 3, 3), None, 2, 1).shape[2:], (14, 14))
+
+# %% [markdown]
+r"""
+:::{dropdown} How much memory do the columns need, compared with the picture?
+Each place of the kernel holds one number for each window: $k_h k_w$ times as much
+with a stride of 1, and $k_h k_w / s^2$ times with a stride of $s$.
+:::
+"""
+
+# %% tags=["answer"]
+x = torch.zeros(1, 1, 30, 30)
+for stride, share in ((1, 9), (3, 1)):
+    columns = windows(x, (3, 3), (stride, stride)).numel()
+    assert 0.85 < columns / x.numel() / share <= 1
+
+# %% [markdown]
+r"""
+:::{dropdown} Why does a convolution have one bias for each output channel and not for each place?
+For the reason that it has one kernel: what is worth adding in one place is worth
+adding in all. A bias for each place would know where it is.
+:::
+
+:::{dropdown} When is the picture's gradient the convolution of the output's gradient with the turned kernel?
+With a stride of 1: a pixel was read by the windows around it, each at another
+place of the kernel, the first by the last. With a larger stride, zeros must stand
+between the gradients first.
+:::
+"""
+
+# %% tags=["answer"]
+x, w = draw(1, 1, 6, 6), draw(1, 1, 3, 3)
+g = draw(1, 1, 4, 4)
+assert_close(
+    conv2d_input(x.shape, w, g), conv2d(g, w.flip(2, 3), padding=2), atol=1e-5
+)
+
+# %% [markdown]
+r"""
+## Exercises
+
+**1. What mathematicians call it.** Multiply $(1 + 2t)(3 + t + 4t^2)$ with
+`conv2d`. What must happen to one of the factors first?
+"""
+
+# %% tags=["solution"]
+one, other = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 1.0, 4.0])
+product_of_both = conv2d(
+    other.view(1, 1, 1, 3), one.flip(0).view(1, 1, 1, 2), padding=(0, 1)
+)
+assert_equal(product_of_both.flatten(), torch.tensor([3.0, 7, 6, 8]))
+# The kernel is turned: the coefficients that meet have one sum of exponents.
+
+# %% [markdown]
+r"""
+**2. The formula backwards.** Which kernels up to 7, strides up to 3 and frames up
+to 3 make 14 × 14 places of 28 × 28?
+"""
+
+# %% tags=["solution"]
+triples = product(range(1, 8), range(1, 4), range(4))
+found = [(k, s, p) for k, s, p in triples if (28 + 2 * p - k) // s + 1 == 14]
+x = torch.zeros(1, 1, 28, 28)
+for k, s, p in found:
+    assert_equal(conv2d(x, torch.ones(1, 1, k, k), None, s, p).shape[-1], 14)
+assert_equal({s for _, s, _ in found}, {2})
+assert all(k - 2 * p in (1, 2) for k, _, p in found)
+
+# %% [markdown]
+r"""
+**3. A cheaper layer.** With `groups` equal to the channels, each has a kernel of
+its own and none sees the others. A kernel of 1 × 1 behind it mixes them. How
+many weights, and how many multiplications, does that save for 64 channels?
+"""
+
+# %% tags=["solution"]
+x = draw(1, 64, 8, 8)
+depthwise, mixing = draw(64, 1, 3, 3), draw(64, 64, 1, 1)
+y = conv2d(conv2d(x, depthwise, padding=1, groups=64), mixing)
+assert_equal(y.shape, x.shape)
+full, split = 64 * 64 * 9, depthwise.numel() + mixing.numel()
+assert_equal(round(full / split, 1), 7.9)  # per place, so the products too
+
+# %% [markdown]
+r"""
+**4. The matrix.** Build $A$ for a stride of 2 and a frame of 1, from the
+pictures that hold a single one, and show that `conv2d_input` is its transpose.
+"""
+
+# %% tags=["solution"]
+w, options = draw(1, 1, 3, 3), {"stride": 2, "padding": 1}
+units = torch.eye(30).view(30, 1, 5, 6)
+a = conv2d(units, w, **options).flatten(1).T  # (9, 30)
+g = draw(1, 1, 3, 3)
+assert_close(
+    a.T @ g.flatten(), conv2d_input((1, 1, 5, 6), w, g, **options).flatten()
+)
+
+# %% [markdown]
+r"""
+One operation, seen as a window, as a matrix and as a stride. {doc}`/4_convnets/2_cnn`
+makes it a layer and stacks it.
 """

@@ -21,6 +21,7 @@ digits, once with their pixels in order and once shuffled.
 
 # %% Imports tags=["hide-input"]
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 from math import prod, sqrt
 from statistics import fmean
 
@@ -60,17 +61,53 @@ torch's kernel, which the function above has earned.
 """
 
 
-# %% A layer of kernels tags=["export"] earns="torch.nn.Conv2d"
+# %% What is refused tags=["export", "internal"]
 """Convolutions as layers."""
 
 from torch.nn.functional import conv2d as fast_conv2d
 
+EDGES = "zeros", "reflect", "replicate", "circular"
 
+
+def check_options(
+    channels: tuple[int, int],
+    groups: int,
+    padding: tuple[int, ...] | str,
+    stride: tuple[int, ...],
+    padding_mode: str,
+) -> None:
+    """A ValueError that says which options do not go together."""
+    if groups < 1 or any(n % groups for n in channels):
+        text = f"{channels} channels do not split into {groups} groups"
+        raise ValueError(text)
+    if padding_mode not in EDGES:
+        known = ", ".join(EDGES)
+        raise ValueError(f"padding_mode {padding_mode!r}: not {known}")
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise ValueError(f"padding {padding!r}: not same or valid")
+        if padding == "same" and {*stride} != {1}:
+            raise ValueError("padding='same' needs a stride of 1")
+
+
+# %%
+try:
+    check_options((3, 8), 2, (1, 1), (1, 1), "zeros")
+except ValueError as error:
+    message = str(error)
+message
+
+# %% [markdown]
+r"""
+What cannot work is refused when the layer is made, not when it is first used.
+"""
+
+
+# %% A layer of kernels tags=["export"] earns="torch.nn.Conv2d"
 class Conv2d(Module):
     """Kernels over images: (n, c_in, h, w) -> (n, c_out, oh, ow).
 
-    Initialised as torch does it: weight and bias uniform between plus and
-    minus 1 / sqrt(fan_in), with fan_in = c_in / groups x kh x kw.
+    It starts as torch's: uniform within 1 / sqrt(c_in / groups x kh x kw).
     """
 
     def __init__(
@@ -87,44 +124,26 @@ class Conv2d(Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ):
-        like = {"device": device, "dtype": dtype}
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride = pair(kernel_size), pair(stride)
         self.padding = padding if isinstance(padding, str) else pair(padding)
         self.dilation, self.groups = pair(dilation), groups
         self.padding_mode = padding_mode
-        self._check_options()
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        self._make(bias, {"device": device, "dtype": dtype})
+
+
+# %% Its parts tags=["export"]
+class Conv2d(Conv2d):
+    def _make(self, bias: bool, like: dict[str, Any]) -> None:
+        channels, groups = (self.in_channels, self.out_channels), self.groups
+        edges = self.padding, self.stride, self.padding_mode
+        check_options(channels, groups, *edges)
+        shape = channels[1], channels[0] // groups, *self.kernel_size
         self.weight = Parameter(torch.empty(shape, **like))
         self.register_parameter(
-            "bias",
-            Parameter(torch.empty(out_channels, **like)) if bias else None,
+            "bias", Parameter(torch.empty(shape[0], **like)) if bias else None
         )
         self.reset_parameters()
-
-
-# %% [markdown]
-r"""
-What cannot work is refused when the layer is made, not when it is first used:
-"""
-
-
-# %% What is refused tags=["export"]
-class Conv2d(Conv2d):
-    def _check_options(self) -> None:
-        channels, groups = (self.in_channels, self.out_channels), self.groups
-        if groups < 1 or any(n % groups for n in channels):
-            text = f"{channels} channels do not split into {groups} groups"
-            raise ValueError(text)
-        modes = "zeros", "reflect", "replicate", "circular"
-        if self.padding_mode not in modes:
-            known = ", ".join(modes)
-            raise ValueError(f"padding_mode {self.padding_mode!r}: not {known}")
-        if isinstance(self.padding, str):
-            if self.padding not in ("same", "valid"):
-                raise ValueError(f"padding {self.padding!r}: not same or valid")
-            if self.padding == "same" and self.stride != (1, 1):
-                raise ValueError("padding='same' needs a stride of 1")
 
     def reset_parameters(self) -> None:
         """Draw the weight and the bias anew."""
@@ -135,23 +154,33 @@ class Conv2d(Conv2d):
             init.uniform_(self.bias, -bound, bound)
 
 
-# %% Forward, and how it prints tags=["export"]
+# %%
+layer = Conv2d(1, 8, 5, stride=2, padding=2)
+{name: tuple(each.shape) for name, each in layer.named_parameters()}
+
+# %% [markdown]
+r"""
+Forward is one call, unless the frame holds other pixels than zeros:
+"""
+
+
+# %% Forward tags=["export"]
 class Conv2d(Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """What the kernels find, at every place."""
-        options = self.stride, self.padding, self.dilation, self.groups
+        padding = self.padding
         if self.padding_mode != "zeros":
-            size, stride, _, dilation = self.kernel_size, *options[:3]
-            edges = frame(self.padding, size, stride, dilation)
+            window = self.kernel_size, self.stride, self.dilation
+            edges, padding = frame(padding, *window), 0
             input = pad(input, edges, self.padding_mode)
-            options = (self.stride, 0, *options[2:])
+        options = self.stride, padding, self.dilation, self.groups
         return fast_conv2d(input, self.weight, self.bias, *options)
 
     def extra_repr(self) -> str:
         """The sizes, and the options that are not the usual ones."""
-        text = f"{self.in_channels}, {self.out_channels}"
         shown = {"kernel_size": self.kernel_size, "stride": self.stride}
-        usual = {"padding": (0, 0), "dilation": (1, 1), "groups": 1}
+        none, one = ((n,) * len(self.stride) for n in (0, 1))
+        usual = {"padding": none, "dilation": one, "groups": 1}
         for name, value in usual.items():
             if (own := getattr(self, name)) != value:
                 shown[name] = own
@@ -159,14 +188,14 @@ class Conv2d(Conv2d):
             shown["bias"] = False
         if self.padding_mode != "zeros":
             shown["padding_mode"] = self.padding_mode
-        return ", ".join([text, *(f"{k}={v}" for k, v in shown.items())])
+        options = [f"{name}={value}" for name, value in shown.items()]
+        return f"{self.in_channels}, {self.out_channels}, {', '.join(options)}"
 
 
 # %%
 layer = Conv2d(1, 8, 5, stride=2, padding=2)
 assert_close(layer(digit), conv2d(digit, layer.weight, layer.bias, 2, 2))
 layer, layer(digit).shape
-
 
 # %% [markdown]
 r"""
@@ -180,10 +209,68 @@ largest, so it holds minus infinity:
 """
 
 
-# %% The largest of each window tags=["export"] module="nn.functional.pooling" earns="torch.nn.functional.max_pool2d"
+# %% What a pool looks at tags=["export"] module="nn.functional.pooling"
 """What is left of each window: its largest number, or its mean."""
 
 
+class _Geometry(NamedTuple):
+    """How windows lie on an image: pairs for its two axes."""
+
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int] = (1, 1)
+    ceil_mode: bool = False
+
+    def unfinished(self, shape: Sequence[int], axis: int) -> int:
+        """How far a last window reaches beyond the frame, with `ceil_mode`."""
+        before, step = self.padding[axis], self.stride[axis]
+        if min(self.size[axis], step) < 1:
+            text = f"windows of {self.size}, moved by {self.stride}"
+            raise RuntimeError(text)
+        if not 0 <= before <= self.size[axis] // 2:
+            text = f"padding {self.padding} is more than half of {self.size}"
+            raise RuntimeError(text)
+        reach = self.dilation[axis] * (self.size[axis] - 1) + 1
+        length = shape[axis - 2] + 2 * before
+        left = (length - reach) % step
+        more = step - left if self.ceil_mode and left else 0
+        frame_alone = length - reach + more >= length - before
+        return 0 if frame_alone else more
+
+
+# %% [markdown]
+r"""
+A window that begins in the picture and does not end in its frame is dropped, or,
+with torch's `ceil_mode`, kept as it is. So two things may stand where no pixel
+is: the frame, and what lies beyond it.
+"""
+
+
+# %% The windows of a pool tags=["export"] module="nn.functional.pooling"
+def _patches(
+    input: Tensor, lie: _Geometry, around: float, beyond: float
+) -> Tensor:
+    """The windows of images of 3 or 4 axes: (n, c, kh, kw, oh, ow)."""
+    if input.dim() not in (3, 4):
+        shape = tuple(input.shape)
+        raise RuntimeError(f"expected images of 3 or 4 axes, got {shape}")
+    images = input if input.dim() == 4 else input[None]
+    (top, left), (lower, right) = (
+        lie.padding,
+        (lie.unfinished(input.shape, axis) for axis in (0, 1)),
+    )
+    framed = pad(images, (left, left, top, top), value=around)
+    longer = pad(framed, (0, right, 0, lower), value=beyond)
+    return windows(longer, lie.size, lie.stride, lie.dilation)
+
+
+# %%
+lie = _Geometry((2, 2), (2, 2), (0, 0), ceil_mode=True)
+_patches(digit[..., :5, :5], lie, 0.0, 0.0).shape
+
+
+# %% The largest of each window tags=["export"] module="nn.functional.pooling" earns="torch.nn.functional.max_pool2d"
 def max_pool2d(
     input: Tensor,
     kernel_size: int | Sequence[int],
@@ -197,61 +284,35 @@ def max_pool2d(
 
     With `return_indices` also where it stands in the h x w pixels.
     """
-    size, dilation = pair(kernel_size), pair(dilation)
-    stride, padding = (
-        pair(kernel_size if stride is None else stride),
-        pair(padding),
-    )
-    lowest = (
-        -torch.inf
-        if input.is_floating_point()
-        else torch.iinfo(input.dtype).min
-    )
-    edges = _pool_frame(input, size, stride, padding, dilation, ceil_mode)
-    padded = pad(_as_images(input), edges, value=lowest)
-    patches = windows(padded, size, stride, dilation)
-    largest, index = patches.flatten(2, 3).max(2)
-    largest = largest.view(*input.shape[:-2], *largest.shape[-2:])
+    step = kernel_size if stride is None else stride
+    sizes = map(pair, (kernel_size, step, padding, dilation))
+    lie, own = _Geometry(*sizes, ceil_mode), input.dtype
+    limits = torch.finfo if input.is_floating_point() else torch.iinfo
+    lowest = -torch.inf if own.is_floating_point else limits(own).min
+    largest, index = _patches(input, lie, lowest, lowest).flatten(2, 3).max(2)
+    shape = *input.shape[:-2], *largest.shape[2:]
     if not return_indices:
-        return largest
-    i, j = index // size[1] * dilation[0], index % size[1] * dilation[1]
-    rows = torch.arange(i.shape[2], device=i.device)[:, None] * stride[0]
-    columns = torch.arange(j.shape[3], device=j.device) * stride[1]
-    width, (top, left) = input.shape[-1], padding
-    places = (rows + i - top) * width + columns + j - left
-    return largest, places.view_as(largest)
+        return largest.view(shape)
+    return largest.view(shape), _places(index, input, lie).view(shape)
 
 
-def _as_images(input: Tensor) -> Tensor:
-    """Any leading axes become two: (*, h, w) -> (n, c, h, w)."""
-    if input.dim() not in (3, 4):
-        shape = tuple(input.shape)
-        raise RuntimeError(f"expected images of 3 or 4 axes, got {shape}")
-    return input if input.dim() == 4 else input[None]
+# %% [markdown]
+r"""
+The index that `max` gives counts inside a window. Where is that in the picture?
+"""
 
 
-def _pool_frame(
-    input: Tensor,
-    size: tuple[int, int],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    dilation: tuple[int, int] = (1, 1),
-    ceil_mode: bool = False,
-) -> list[int]:
-    """Left, right, top, bottom; with `ceil_mode` a last, unfinished window."""
-    edges = []
-    for axis in (1, 0):
-        before, step = padding[axis], stride[axis]
-        if not 0 <= before <= size[axis] // 2:
-            text = f"padding {padding} is more than half of a window of {size}"
-            raise RuntimeError(text)
-        size_in, span = input.shape[axis - 2], dilation[axis] * (size[axis] - 1)
-        left = (size_in + 2 * before - span - 1) % step
-        more = step - left if ceil_mode and left else 0
-        if size_in + before - span - 1 + more >= size_in:
-            more = 0  # its window would hold nothing but frame
-        edges += [before, before + more]
-    return edges
+# %% Where it stands tags=["export"] module="nn.functional.pooling"
+def _places(index: Tensor, input: Tensor, lie: _Geometry) -> Tensor:
+    """From places in windows to places in the picture, counted row by row."""
+    within = index // lie.size[1], index % lie.size[1]
+    starts = (
+        torch.arange(n, device=index.device) * step - before
+        for n, step, before in zip(index.shape[2:], lie.stride, lie.padding)
+    )
+    (down, right), (top, left) = lie.dilation, starts
+    i, j = top[:, None] + within[0] * down, left + within[1] * right
+    return i * input.shape[-1] + j
 
 
 # %% tags=["reference"]
@@ -259,19 +320,20 @@ import torch.nn.functional as F
 
 maps = torch.randn(2, 3, 7, 6, generator=torch.Generator().manual_seed(0))
 assert_close(max_pool2d(maps, 3, 2, 1), F.max_pool2d(maps, 3, 2, 1))
+both = (
+    each(maps, 2, return_indices=True) for each in (max_pool2d, F.max_pool2d)
+)
+assert_equal(*(places for _, places in both))
 max_pool2d(maps, 2).shape
 
 # %% [markdown]
 r"""
-For a mean the frame counts, or it does not: torch leaves that to an option. And
-an *adaptive* pool says how many windows there shall be, not how large they are:
-window $i$ of $m$ over $h$ pixels goes from $\lfloor i h / m \rfloor$ to
-$\lceil (i + 1) h / m \rceil$. One window for the whole picture, which takes
-every size of picture, is what the last layer of a network needs.
+For a mean the frame counts, or it does not: torch leaves that to an option. What
+lies beyond the frame never counts.
 """
 
 
-# %% The mean of each window tags=["export"] module="nn.functional.pooling" earns="torch.nn.functional.avg_pool2d torch.nn.functional.adaptive_avg_pool2d"
+# %% The mean of each window tags=["export"] module="nn.functional.pooling" earns="torch.nn.functional.avg_pool2d"
 def avg_pool2d(
     input: Tensor,
     kernel_size: int | Sequence[int],
@@ -282,60 +344,74 @@ def avg_pool2d(
     divisor_override: int | None = None,
 ) -> Tensor:
     """The mean of each window: (*, h, w) -> (*, oh, ow)."""
-    size, padding = pair(kernel_size), pair(padding)
-    stride = pair(stride or kernel_size)
     if divisor_override == 0:
         raise RuntimeError("divisor_override must not be 0")
-    left, right, top, bottom = _pool_frame(
-        input, size, stride, padding, ceil_mode=ceil_mode
-    )
-    images = _as_images(input)
-    patches = windows(pad(images, (left, right, top, bottom)), size, stride)
-    sums = patches.sum((2, 3))
-    if divisor_override is not None:
-        return (sums / divisor_override).view(
-            *input.shape[:-2], *sums.shape[2:]
-        )
-    counted = images.new_ones((1, 1, *input.shape[-2:]))
-    if count_include_pad:  # but not what an unfinished window lacks
-        counted = pad(counted, (left, left, top, top), value=1.0)
-        right, left, bottom, top = right - left, 0, bottom - top, 0
-    counted = pad(counted, (left, right, top, bottom))
-    means = sums / windows(counted, size, stride).sum((2, 3))
-    return means.view(*input.shape[:-2], *means.shape[2:])
-
-
-def adaptive_avg_pool2d(
-    input: Tensor, output_size: int | None | Sequence[int | None]
-) -> Tensor:
-    """Means of as many windows as asked: (*, h, w) -> (*, oh, ow)."""
-    wanted = (
-        output_size if isinstance(output_size, Sequence) else (output_size,) * 2
-    )
-    output = _as_images(input).view(input.shape)
-    if len(wanted) != 2 or any(n is not None and n < 0 for n in wanted):
-        raise RuntimeError(f"expected two sizes, got output_size={output_size}")
-    for axis, n_windows in zip((-2, -1), wanted):
-        size = input.shape[axis]
-        n = size if n_windows is None else n_windows
-        bounds = [(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
-        means = [
-            output.narrow(axis, start, stop - start).mean(axis, keepdim=True)
-            for start, stop in bounds
-        ]
-        output = torch.cat(means, axis) if n else output.narrow(axis, 0, 0)
-    return output
+    sizes = map(pair, (kernel_size, stride or kernel_size, padding))
+    lie = _Geometry(*sizes, ceil_mode=ceil_mode)
+    sums = _patches(input, lie, 0.0, 0.0).sum((2, 3))
+    divisor: Tensor | int | None = divisor_override
+    if divisor is None:
+        ones = input.new_ones((1, 1, *input.shape[-2:]))
+        divisor = _patches(ones, lie, float(count_include_pad), 0.0).sum((2, 3))
+    return (sums / divisor).view(*input.shape[:-2], *sums.shape[2:])
 
 
 # %% tags=["reference"]
 assert_close(avg_pool2d(maps, 3, 2, 1), F.avg_pool2d(maps, 3, 2, 1))
+avg_pool2d(maps, 3, 2, 1)[0, 0]
+
+# %% [markdown]
+r"""
+An *adaptive* pool says how many windows there shall be, not how large they are:
+window $i$ of $m$ over $h$ pixels goes from $\lfloor i h / m \rfloor$ to
+$\lceil (i + 1) h / m \rceil$. One window for the whole picture, which takes
+every size of picture, is what the last layer of a network needs.
+"""
+
+
+# %% As many windows as asked tags=["export"] module="nn.functional.pooling" earns="torch.nn.functional.adaptive_avg_pool2d"
+def adaptive_avg_pool2d(
+    input: Tensor, output_size: int | None | Sequence[int | None]
+) -> Tensor:
+    """Means of as many windows as asked: (*, h, w) -> (*, oh, ow)."""
+    several = isinstance(output_size, Sequence)
+    wanted = output_size if several else (output_size, output_size)
+    if len(wanted) != 2 or any(n is not None and n < 0 for n in wanted):
+        raise RuntimeError(f"expected two sizes, got output_size={output_size}")
+    if input.dim() not in (3, 4):
+        shape = tuple(input.shape)
+        raise ValueError(f"expected images of 3 or 4 axes, got {shape}")
+    for axis, n in zip((-2, -1), wanted):
+        if n is not None:
+            input = _means(input, axis, n)
+    return input
+
+
+def _means(input: Tensor, axis: int, n: int) -> Tensor:
+    """Means of n stretches of an axis, which may overlap by one."""
+    size = input.shape[axis]
+    bounds = [(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
+    means = [
+        input.narrow(axis, start, stop - start).mean(axis, keepdim=True)
+        for start, stop in bounds
+    ]
+    return torch.cat(means, axis) if n else input.narrow(axis, 0, 0)
+
+
+# %% tags=["reference"]
 assert_close(
     adaptive_avg_pool2d(maps, (3, 4)), F.adaptive_avg_pool2d(maps, (3, 4))
 )
 adaptive_avg_pool2d(maps, 1).shape
 
+# %% [markdown]
+r"""
+As layers they hold their options and call torch's kernels, which the functions
+have earned:
+"""
 
-# %% Pools as layers tags=["export"] module="nn.pool" earns="torch.nn.MaxPool2d"
+
+# %% A pool as a layer tags=["export"] module="nn.pool" earns="torch.nn.MaxPool2d"
 """Pooling as layers."""
 
 import torch.nn.functional as kernels
@@ -353,22 +429,19 @@ class MaxPool2d(Module):
         return_indices: bool = False,
         ceil_mode: bool = False,
     ):
-        self.kernel_size = kernel_size
+        self.kernel_size, self.padding = kernel_size, padding
         self.stride = kernel_size if stride is None else stride
-        self.padding, self.dilation = padding, dilation
-        self.return_indices, self.ceil_mode = return_indices, ceil_mode
+        self.dilation, self.ceil_mode = dilation, ceil_mode
+        self.return_indices = return_indices
 
+
+# %% Its forward tags=["export"] module="nn.pool"
+class MaxPool2d(MaxPool2d):
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """The largest numbers, and where they stand if asked."""
-        return kernels.max_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            ceil_mode=self.ceil_mode,
-            return_indices=self.return_indices,
-        )
+        size, step, padding = self.kernel_size, self.stride, self.padding
+        options = self.dilation, self.ceil_mode, self.return_indices
+        return kernels.max_pool2d(input, size, step, padding, *options)
 
     def extra_repr(self) -> str:
         """All options but one, as torch prints them."""
@@ -376,7 +449,16 @@ class MaxPool2d(Module):
         return ", ".join(f"{name}={getattr(self, name)}" for name in names)
 
 
-# %% And of means tags=["export"] module="nn.pool" earns="torch.nn.AvgPool2d torch.nn.AdaptiveAvgPool2d"
+# %%
+MaxPool2d(3, 2, 1), MaxPool2d(3, 2, 1)(digit).shape
+
+# %% [markdown]
+r"""
+The two means, likewise:
+"""
+
+
+# %% Means as a layer tags=["export"] module="nn.pool" earns="torch.nn.AvgPool2d"
 class AvgPool2d(Module):
     """The mean of each window: (*, h, w) -> (*, oh, ow)."""
 
@@ -389,23 +471,16 @@ class AvgPool2d(Module):
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ):
-        self.kernel_size = kernel_size
+        self.kernel_size, self.padding = kernel_size, padding
         self.stride = kernel_size if stride is None else stride
-        self.padding, self.ceil_mode = padding, ceil_mode
-        self.count_include_pad = count_include_pad
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         self.divisor_override = divisor_override
 
     def forward(self, input: Tensor) -> Tensor:
         """The means."""
-        return kernels.avg_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
+        size, step, padding = self.kernel_size, self.stride, self.padding
+        options = self.ceil_mode, self.count_include_pad, self.divisor_override
+        return kernels.avg_pool2d(input, size, step, padding, *options)
 
     def extra_repr(self) -> str:
         """The sizes, as torch prints them."""
@@ -413,6 +488,7 @@ class AvgPool2d(Module):
         return ", ".join(f"{name}={getattr(self, name)}" for name in names)
 
 
+# %% And as many as asked tags=["export"] module="nn.pool" earns="torch.nn.AdaptiveAvgPool2d"
 class AdaptiveAvgPool2d(Module):
     """Means of as many windows as asked: (*, h, w) -> (*, oh, ow)."""
 
@@ -426,6 +502,15 @@ class AdaptiveAvgPool2d(Module):
     def extra_repr(self) -> str:
         """How many windows."""
         return f"output_size={self.output_size}"
+
+
+# %%
+AvgPool2d(4)(digit).shape, AdaptiveAvgPool2d(1)(digit).shape
+
+# %% [markdown]
+r"""
+One layer is missing between maps and a row of scores:
+"""
 
 
 # %% From maps to a row of numbers tags=["export"] module="nn.flatten" earns="torch.nn.Flatten"
@@ -449,9 +534,8 @@ class Flatten(Module):
 
 # %%
 net = Sequential(
-    Conv2d(1, 8, 5, padding=2),
+    Conv2d(1, 8, 5, stride=2, padding=2),
     ReLU(),
-    MaxPool2d(2),
     Conv2d(8, 16, 3, padding=1),
     ReLU(),
     MaxPool2d(2),
@@ -560,9 +644,8 @@ The network of above, three seeds, one rate that starts low, rises and falls:
 # %%
 def cnn() -> Sequential:
     return Sequential(
-        Conv2d(1, 8, 5, padding=2),
+        Conv2d(1, 8, 5, stride=2, padding=2),
         ReLU(),
-        MaxPool2d(2),
         Conv2d(8, 16, 3, padding=1),
         ReLU(),
         MaxPool2d(2),
@@ -584,7 +667,7 @@ def accuracies(make: Callable, pixels: Tensor, lr: float, seed: int) -> list:
     return [part.mean().item() for part in right.split(5000)]
 
 
-found = [fmean(accuracies(cnn, x, 0.01, seed)) for seed in range(3)]
+found = [fmean(accuracies(cnn, x, 0.02, seed)) for seed in range(3)]
 assert fmean(found) > 0.98
 [round(each, 4) for each in found]
 
@@ -639,4 +722,132 @@ a quarter of the weights. Shuffled, they are {record}`neighbours.windows - no wi
 ahead, and the network without them does not notice
 ({record}`neighbours.no windows, shuffled - in order:.1%`). What a convolution knows
 is the neighbourhood, and it is worth nothing where there is none.
+"""
+
+# %% [markdown]
+r"""
+## What we built
+
+| name | module | what it is |
+| --- | --- | --- |
+| `Conv2d` | `nn` | a convolution as a layer, torch's to the keyword |
+| `max_pool2d`, `avg_pool2d`, `adaptive_avg_pool2d` | `nn.functional` | what is left of each window |
+| `MaxPool2d`, `AvgPool2d`, `AdaptiveAvgPool2d` | `nn` | the same as layers |
+| `Flatten` | `nn` | from maps to a row of numbers |
+
+The other dimensions, transposed convolutions and the rest of torch's pools are in
+the starred chapter {doc}`/4_convnets/8_convolutions`.
+
+## Questions
+
+:::{dropdown} Why is fan_in nine times the input channels for a kernel of three?
+Each output number is the sum of so many products. That is what decides the
+variance of the sum, as in {doc}`/2_backward/2_init`; how many places share the
+weights does not enter.
+:::
+"""
+
+# %% tags=["answer"]
+torch.manual_seed(0)
+layer = Conv2d(64, 64, 3)
+bound = 1 / sqrt(64 * 9)
+assert 0.99 * bound < layer.weight.abs().max() <= bound
+
+# %% [markdown]
+r"""
+:::{dropdown} Why must the frame of a largest-number pool hold minus infinity?
+With zeros, a window at the edge whose numbers are all negative would answer 0, a
+number that is not in the picture.
+:::
+"""
+
+# %% tags=["answer"]
+assert_equal(max_pool2d(-torch.ones(1, 2, 2), 2, 1, 1), -torch.ones(1, 3, 3))
+
+# %% [markdown]
+r"""
+:::{dropdown} The network has a Linear of 784 inputs at its end. Which pictures does it take?
+Only such as leave 7 × 7 places. With `AdaptiveAvgPool2d(1)` in place of the
+flattened maps it takes any size, and forgets where things stood.
+:::
+"""
+
+# %% tags=["answer"]
+anywhere = Sequential(*list(cnn())[:3], AdaptiveAvgPool2d(1), Flatten())
+for size in (14, 28, 41):
+    assert_equal(anywhere(torch.zeros(1, 1, size, size)).shape, (1, 16))
+
+# %% [markdown]
+r"""
+:::{dropdown} A photograph is moved by one pixel. Do the answers of a layer of stride 2 move by half a place?
+There is no half a place. Other windows are looked at, half of which were skipped
+before: the answers are new ones.
+:::
+
+## Exercises
+
+**1. A formula for what an output sees.** Compute the width of the receptive
+field from the list of kernels and strides, and compare it with the gradient's.
+"""
+
+
+# %% tags=["solution"]
+def width(layers: list[tuple[int, int]]) -> int:
+    """From (kernel, stride) of each layer, the first first."""
+    seen, apart = 1, 1
+    for kernel, stride in layers:
+        seen, apart = seen + (kernel - 1) * apart, apart * stride
+    return seen
+
+
+assert_equal([width([(3, 1)] * d) for d in (1, 2, 3, 4)], widths[:4])
+assert_equal([width([(3, 2)] * d) for d in (1, 2, 3, 4)], widths[4:])
+
+# %% [markdown]
+r"""
+**2. Blur before you step.** Average a strided convolution's answers, ReLU'd, over
+all places. How much does that average change when the digit moves by a pixel?
+And if the picture is first blurred with the kernel 1, 2, 1 in both directions?
+"""
+
+
+# %% tags=["solution"]
+def average_change(layer: Module, blur: bool) -> float:
+    row = torch.tensor([1.0, 2, 1]) / 4
+    framed = pad(digit, (8, 8, 8, 8), value=digit.min().item())
+    if blur:
+        kernel = (row[:, None] * row)[None, None]
+        framed = conv2d(pad(framed, (1, 1, 1, 1), "replicate"), kernel)
+    one, other = (
+        layer(each).clamp(min=0).mean((2, 3))
+        for each in (framed, framed.roll(1, -1))
+    )
+    return ((one - other).square().sum() / one.square().sum()).sqrt().item()
+
+
+changes = []
+for seed in range(5):
+    torch.manual_seed(seed)
+    layer = Conv2d(1, 8, 3, stride=2)
+    changes.append([average_change(layer, blur) for blur in (False, True)])
+assert all(blurred < 0.5 * sharp for sharp, blurred in changes)
+
+# %% [markdown]
+r"""
+**3. Where is it?** A network whose frames are zeros can learn where it is. Show
+that a `Conv2d` of ones with a frame answers a blank picture of ones differently
+at the edge, and that `padding_mode="replicate"` does not.
+"""
+
+# %% tags=["solution"]
+for mode, n_answers in (("zeros", 3), ("replicate", 1)):
+    layer = Conv2d(1, 1, 3, padding=1, padding_mode=mode, bias=False)
+    init.ones_(layer.weight)
+    answers = layer(torch.ones(1, 1, 6, 6))
+    assert_equal(len(answers.unique()), n_answers)  # corner, edge and middle
+
+# %% [markdown]
+r"""
+The network learned two epochs from weights that were drawn at random.
+{doc}`/4_convnets/3_starts` asks what happens when they are drawn badly.
 """

@@ -784,11 +784,11 @@ dict(zip(few_sizes, gap.tolist(), strict=True))
 # %% [markdown]
 r"""
 Now pictures. A convolutional network of four layers halves height and width four
-times, so that a channel of the last has $2 \times 2$ places and a batch of two
-still gives its statistics $m = 2 \cdot 2 \cdot 2 = 8$ numbers, those of the first
-392. All four norms, eight sizes from 2 to 1024; 2,048 images are seen twice
-whatever the size. Each case has its own rate, the best of three on other images
-and another seed. That is more than a page should wait for, so it is a record.
+times, so that a channel of the last has $2 \times 2$ places, and even a batch of
+two gives its statistics $m = 8$ numbers; earlier layers have more. All four norms,
+eight sizes from 2 to 1024; 2,048 images are seen twice whatever the size. Each case
+has its own rate, the best of three on other images and another seed. That is more
+than a page should wait for, so it is a record.
 """
 
 

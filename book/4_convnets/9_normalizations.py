@@ -282,6 +282,12 @@ class _ByShape(Module):
             (init.ones_ if name == "weight" else init.zeros_)(param)
 
 
+# %% [markdown]
+r"""
+Layer normalisation with its options.
+"""
+
+
 # %% Layer normalisation tags=["export"] module="nn.normalization" earns="torch.nn.LayerNorm"
 class LayerNorm(_ByShape):
     """Each example by its mean and deviation over the last axes: (*, *d)."""
@@ -296,11 +302,9 @@ class LayerNorm(_ByShape):
         dtype: torch.dtype | None = None,
     ):
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        held = {
-            "weight": elementwise_affine,
-            "bias": elementwise_affine and bias,
-        }
-        self._hold(normalized_shape, {"device": device, "dtype": dtype}, **held)
+        like, affine = {"device": device, "dtype": dtype}, elementwise_affine
+        held = {"weight": affine, "bias": affine and bias}
+        self._hold(normalized_shape, like, **held)
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalised, scaled and shifted."""
@@ -312,6 +316,17 @@ class LayerNorm(_ByShape):
         affine, bias = self.elementwise_affine, self.bias is not None
         shape = f"{self.normalized_shape}, eps={self.eps}"
         return f"{shape}, elementwise_affine={affine}, bias={bias}"
+
+
+# %%
+assert_close(LayerNorm(16)(tokens), normalised)
+LayerNorm((5, 5), bias=False)
+
+
+# %% [markdown]
+r"""
+RMS normalisation has no bias to ask for.
+"""
 
 
 # %% RMS normalisation tags=["export"] module="nn.normalization" earns="torch.nn.RMSNorm"
@@ -341,9 +356,8 @@ class RMSNorm(_ByShape):
 
 
 # %%
-assert_close(LayerNorm(16)(tokens), normalised)
 assert_close(RMSNorm(16)(tokens), rms_norm(tokens, [16]))
-LayerNorm((5, 5), bias=False), RMSNorm(16)
+RMSNorm(16)
 
 # %% [markdown]
 r"""
@@ -379,7 +393,7 @@ class GroupNorm(Module):
         self.reset_parameters()
 
 
-# %% Its use tags=["export"] module="nn.normalization" earns="torch.nn.GroupNorm"
+# %% Its start tags=["export"] module="nn.normalization"
 class GroupNorm(GroupNorm):
     def reset_parameters(self) -> None:
         """Scale by 1, and shift by 0."""
@@ -388,6 +402,18 @@ class GroupNorm(GroupNorm):
         if self.bias is not None:
             init.zeros_(self.bias)
 
+
+# %%
+GroupNorm(3, 6, bias=False).state_dict()
+
+# %% [markdown]
+r"""
+Its kernel has errors of its own, but ours show both shapes.
+"""
+
+
+# %% Its use tags=["export"] module="nn.normalization" earns="torch.nn.GroupNorm"
+class GroupNorm(GroupNorm):
     def forward(self, input: Tensor) -> Tensor:
         """Normalised, scaled and shifted."""
         _check_groups(input, self.num_groups)
@@ -436,6 +462,18 @@ class _InstanceNorm(NormBase):
         settings = (eps, momentum, affine, track_running_stats, device, dtype)
         super().__init__(num_features, *settings, bias=bias)
 
+
+# %%
+_InstanceNorm(3).state_dict(), _InstanceNorm(3, affine=True).state_dict()
+
+# %% [markdown]
+r"""
+The axis of the channels is the second, or the first if there is no batch.
+"""
+
+
+# %% Its channels tags=["export"] module="nn.instance_norm"
+class _InstanceNorm(_InstanceNorm):
     def check_input(self, input: Tensor) -> None:
         """Raise unless axes and channels are as they should be."""
         super().check_input(input)
@@ -449,7 +487,7 @@ class _InstanceNorm(NormBase):
         warnings.warn(message, stacklevel=3)
 
 
-# %% Instances tags=["export"] module="nn.instance_norm" earns="torch.nn.InstanceNorm1d torch.nn.InstanceNorm2d"
+# %% Instances tags=["export"] module="nn.instance_norm"
 class _InstanceNorm(_InstanceNorm):
     def forward(self, input: Tensor) -> Tensor:
         """(n, c, ...) or (c, ...), normalised."""
@@ -471,6 +509,13 @@ class _InstanceNorm(_InstanceNorm):
         return y.squeeze(0) if single else y
 
 
+# %% [markdown]
+r"""
+Sequences and images differ in the number of axes.
+"""
+
+
+# %% Sequences and images tags=["export"] module="nn.instance_norm" earns="torch.nn.InstanceNorm1d torch.nn.InstanceNorm2d"
 class InstanceNorm1d(_InstanceNorm):
     """Instance normalisation of sequences: (n, c, l) or (c, l)."""
 

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from math import prod, sqrt
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,12 +15,34 @@ from groundup.nn.functional.windows import frame, pair
 from groundup.nn.module import Module
 from groundup.nn.parameter import Parameter
 
+EDGES = "zeros", "reflect", "replicate", "circular"
+
+
+def check_options(
+    channels: tuple[int, int],
+    groups: int,
+    padding: tuple[int, ...] | str,
+    stride: tuple[int, ...],
+    padding_mode: str,
+) -> None:
+    """A ValueError that says which options do not go together."""
+    if groups < 1 or any(n % groups for n in channels):
+        text = f"{channels} channels do not split into {groups} groups"
+        raise ValueError(text)
+    if padding_mode not in EDGES:
+        known = ", ".join(EDGES)
+        raise ValueError(f"padding_mode {padding_mode!r}: not {known}")
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise ValueError(f"padding {padding!r}: not same or valid")
+        if padding == "same" and {*stride} != {1}:
+            raise ValueError("padding='same' needs a stride of 1")
+
 
 class Conv2d(Module):
     """Kernels over images: (n, c_in, h, w) -> (n, c_out, oh, ow).
 
-    Initialised as torch does it: weight and bias uniform between plus and
-    minus 1 / sqrt(fan_in), with fan_in = c_in / groups x kh x kw.
+    It starts as torch's: uniform within 1 / sqrt(c_in / groups x kh x kw).
     """
 
     def __init__(
@@ -36,35 +59,23 @@ class Conv2d(Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ):
-        like = {"device": device, "dtype": dtype}
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride = pair(kernel_size), pair(stride)
         self.padding = padding if isinstance(padding, str) else pair(padding)
         self.dilation, self.groups = pair(dilation), groups
         self.padding_mode = padding_mode
-        self._check_options()
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        self._make(bias, {"device": device, "dtype": dtype})
+
+    def _make(self, bias: bool, like: dict[str, Any]) -> None:
+        channels, groups = (self.in_channels, self.out_channels), self.groups
+        edges = self.padding, self.stride, self.padding_mode
+        check_options(channels, groups, *edges)
+        shape = channels[1], channels[0] // groups, *self.kernel_size
         self.weight = Parameter(torch.empty(shape, **like))
         self.register_parameter(
-            "bias",
-            Parameter(torch.empty(out_channels, **like)) if bias else None,
+            "bias", Parameter(torch.empty(shape[0], **like)) if bias else None
         )
         self.reset_parameters()
-
-    def _check_options(self) -> None:
-        channels, groups = (self.in_channels, self.out_channels), self.groups
-        if groups < 1 or any(n % groups for n in channels):
-            text = f"{channels} channels do not split into {groups} groups"
-            raise ValueError(text)
-        modes = "zeros", "reflect", "replicate", "circular"
-        if self.padding_mode not in modes:
-            known = ", ".join(modes)
-            raise ValueError(f"padding_mode {self.padding_mode!r}: not {known}")
-        if isinstance(self.padding, str):
-            if self.padding not in ("same", "valid"):
-                raise ValueError(f"padding {self.padding!r}: not same or valid")
-            if self.padding == "same" and self.stride != (1, 1):
-                raise ValueError("padding='same' needs a stride of 1")
 
     def reset_parameters(self) -> None:
         """Draw the weight and the bias anew."""
@@ -76,19 +87,19 @@ class Conv2d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """What the kernels find, at every place."""
-        options = self.stride, self.padding, self.dilation, self.groups
+        padding = self.padding
         if self.padding_mode != "zeros":
-            size, stride, _, dilation = self.kernel_size, *options[:3]
-            edges = frame(self.padding, size, stride, dilation)
+            window = self.kernel_size, self.stride, self.dilation
+            edges, padding = frame(padding, *window), 0
             input = pad(input, edges, self.padding_mode)
-            options = (self.stride, 0, *options[2:])
+        options = self.stride, padding, self.dilation, self.groups
         return fast_conv2d(input, self.weight, self.bias, *options)
 
     def extra_repr(self) -> str:
         """The sizes, and the options that are not the usual ones."""
-        text = f"{self.in_channels}, {self.out_channels}"
         shown = {"kernel_size": self.kernel_size, "stride": self.stride}
-        usual = {"padding": (0, 0), "dilation": (1, 1), "groups": 1}
+        none, one = ((n,) * len(self.stride) for n in (0, 1))
+        usual = {"padding": none, "dilation": one, "groups": 1}
         for name, value in usual.items():
             if (own := getattr(self, name)) != value:
                 shown[name] = own
@@ -96,4 +107,5 @@ class Conv2d(Module):
             shown["bias"] = False
         if self.padding_mode != "zeros":
             shown["padding_mode"] = self.padding_mode
-        return ", ".join([text, *(f"{k}={v}" for k, v in shown.items())])
+        options = [f"{name}={value}" for name, value in shown.items()]
+        return f"{self.in_channels}, {self.out_channels}, {', '.join(options)}"

@@ -47,11 +47,9 @@ class LayerNorm(_ByShape):
         dtype: torch.dtype | None = None,
     ):
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        held = {
-            "weight": elementwise_affine,
-            "bias": elementwise_affine and bias,
-        }
-        self._hold(normalized_shape, {"device": device, "dtype": dtype}, **held)
+        like, affine = {"device": device, "dtype": dtype}, elementwise_affine
+        held = {"weight": affine, "bias": affine and bias}
+        self._hold(normalized_shape, like, **held)
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalised, scaled and shifted."""

@@ -21,22 +21,16 @@ class MaxPool2d(Module):
         return_indices: bool = False,
         ceil_mode: bool = False,
     ):
-        self.kernel_size = kernel_size
+        self.kernel_size, self.padding = kernel_size, padding
         self.stride = kernel_size if stride is None else stride
-        self.padding, self.dilation = padding, dilation
-        self.return_indices, self.ceil_mode = return_indices, ceil_mode
+        self.dilation, self.ceil_mode = dilation, ceil_mode
+        self.return_indices = return_indices
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """The largest numbers, and where they stand if asked."""
-        return kernels.max_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            ceil_mode=self.ceil_mode,
-            return_indices=self.return_indices,
-        )
+        size, step, padding = self.kernel_size, self.stride, self.padding
+        options = self.dilation, self.ceil_mode, self.return_indices
+        return kernels.max_pool2d(input, size, step, padding, *options)
 
     def extra_repr(self) -> str:
         """All options but one, as torch prints them."""
@@ -56,23 +50,16 @@ class AvgPool2d(Module):
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ):
-        self.kernel_size = kernel_size
+        self.kernel_size, self.padding = kernel_size, padding
         self.stride = kernel_size if stride is None else stride
-        self.padding, self.ceil_mode = padding, ceil_mode
-        self.count_include_pad = count_include_pad
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         self.divisor_override = divisor_override
 
     def forward(self, input: Tensor) -> Tensor:
         """The means."""
-        return kernels.avg_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
+        size, step, padding = self.kernel_size, self.stride, self.padding
+        options = self.ceil_mode, self.count_include_pad, self.divisor_override
+        return kernels.avg_pool2d(input, size, step, padding, *options)
 
     def extra_repr(self) -> str:
         """The sizes, as torch prints them."""

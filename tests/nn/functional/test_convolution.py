@@ -9,8 +9,6 @@ from torch.testing import assert_close
 from torch.testing._internal.common_methods_invocations import op_db
 
 from groundup.nn.functional import conv2d
-from groundup.nn.functional.windows import windows
-from groundup.nn.grad import conv2d_input, conv2d_weight
 from tests.nn.samples import DTYPES, check_samples
 
 
@@ -77,16 +75,6 @@ def test_every_size_is_torchs_or_refused_by_both(
     )
 
 
-def test_windows_copy_nothing_and_share_the_memory():
-    x = torch.arange(20.0).view(1, 1, 4, 5)
-    view = windows(x, (2, 3))
-    assert view.shape == (1, 1, 2, 3, 3, 3)
-    assert view.data_ptr() == x.data_ptr()
-    x[0, 0, 1, 1] = -1.0
-    assert view[0, 0, 1, 1, 0, 0] == -1.0
-    assert torch.equal(view[0, 0, :, :, 2, 1], x[0, 0, 2:4, 1:4])
-
-
 @pytest.mark.parametrize(
     "shapes, groups, shown",
     [
@@ -100,41 +88,3 @@ def test_an_error_shows_both_shapes(shapes, groups, shown):
     with pytest.raises(RuntimeError) as error:
         conv2d(x, w, groups=groups)
     assert all(str(shape) in str(error.value) for shape in shown)
-
-
-@settings(max_examples=100)
-@given(
-    groups=SMALL,
-    channels=PAIRS,
-    size=st.tuples(st.integers(3, 9), st.integers(3, 9)),
-    kernel=PAIRS,
-    stride=PAIRS,
-    padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
-    dilation=PAIRS,
-)
-@pytest.mark.earns("torch.nn.grad.conv2d_input", "torch.nn.grad.conv2d_weight")
-def test_both_gradients_are_torchs_and_the_adjoints(
-    groups, channels, size, kernel, stride, padding, dilation
-):
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape):
-        return torch.randn(shape, generator=generator).double()
-
-    x = draw(2, groups * channels[0], *size)
-    w = draw(groups * channels[1], channels[0], *kernel)
-    options = (stride, padding, dilation, groups)
-    try:
-        out = F.conv2d(x, w, None, *options)
-    except RuntimeError:
-        return
-    g = draw(*out.shape)
-    by_x, by_w = (
-        conv2d_input(x.shape, w, g, *options),
-        conv2d_weight(x, w.shape, g, *options),
-    )
-    assert_close(by_x, torch.nn.grad.conv2d_input(x.shape, w, g, *options))
-    assert_close(by_w, torch.nn.grad.conv2d_weight(x, w.shape, g, *options))
-    there = (conv2d(x, w, None, *options) * g).sum()
-    assert_close(there, (x * by_x).sum())
-    assert_close(there, (w * by_w).sum())

@@ -47,6 +47,7 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go on by one step, or to the one that is given."""
+        check_groups(self.optimizer, len(self.base_lrs))
         self._step_count += 1
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         rates = self.get_lr() if epoch is None else self._closed_form()
@@ -73,6 +74,15 @@ class LRScheduler:
         for name in vars(self).keys() & state_dict.keys() - {"optimizer"}:
             own = getattr(self, name)
             setattr(self, name, _loaded(own, state_dict[name]))
+
+
+def check_groups(optimizer: Any, known: int) -> None:
+    """Raise ValueError if the optimizer has other groups than it had."""
+    if (n := len(optimizer.param_groups)) != known:
+        raise ValueError(
+            f"the optimizer has {n} parameter groups, and had {known} when the "
+            "scheduler was made: make it after add_param_group"
+        )
 
 
 def _saved(value: Any) -> Any:

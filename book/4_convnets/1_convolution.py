@@ -59,7 +59,7 @@ def slide(image: Tensor, kernel: Tensor) -> Tensor:
 
 
 answers = slide(digit, edge)
-answers.shape
+answers.shape, answers.numel()
 
 # %% alt="Three pictures: a handwritten 3; the positive answers of the kernel, bright along the lower edges of the strokes or above them; and the answers of the kernel turned by a quarter, bright along the upright edges." tags=["hide-input"]
 pictures = [digit, answers.clamp(min=0), slide(digit, edge.T).clamp(min=0)]
@@ -103,7 +103,7 @@ Markdown(
 r"""
 Two assumptions removed the others: *only neighbours matter*, and *what is worth
 finding in one place is worth finding in all*. Where they hold, nine weights
-learn from 676 places in every image. Where they do not hold, no amount of
+learn from every place of every image. Where they do not hold, no amount of
 training brings the missing weights back.
 
 ## Many channels

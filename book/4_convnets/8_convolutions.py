@@ -1244,38 +1244,28 @@ Where all numbers are negative, a zero would be the largest of its window.
 
 ## Exercises
 
-**1.** A convolution's size formula backwards: which sizes of the input lead to
-$m$ windows? Check it with kernels of 1 to 4, strides of 1 to 3.
+**1.** A layer with a kernel of $k$ and a stride of $s$ is to double a picture
+exactly, whatever its size. Which padding does its transpose need for kernels of 2
+to 6 and a stride of 2, and which of them need `output_padding`?
 """
 
 # %% tags=["solution"]
-for size in range(1, 5):
-    for stride in range(1, 4):
-        for wanted in range(1, 5):
-            least = (wanted - 1) * stride + size
-            found = [
-                n for n in range(size, 20) if (n - size) // stride + 1 == wanted
-            ]
-            assert_equal(found, [*range(least, least + stride)])
+for size in range(2, 7):
+    padding, more = (size - 1) // 2, size % 2
+    layer = ConvTranspose1d(1, 1, size, 2, padding, more)
+    for length in (5, 8):
+        assert_equal(layer(torch.zeros(1, length)).shape, (1, 2 * length))
 
 # %% [markdown]
 r"""
-**2.** A *depthwise* convolution has a group for each channel; behind it a kernel
-of 1 × 1 mixes the channels. How many weights has the pair beside an ordinary
-layer from 64 to 64 channels with 3 × 3 kernels, and how many multiplications?
+**2.** Write `max_pool2d` for windows that do not overlap, with `unfold` and
+nothing else that knows of windows.
 """
 
 # %% tags=["solution"]
-whole = Conv2d(64, 64, 3, bias=False)
-pair_of = (
-    Conv2d(64, 64, 3, groups=64, bias=False),
-    Conv2d(64, 64, 1, bias=False),
-)
-n_whole = whole.weight.numel()
-n_pair = sum(each.weight.numel() for each in pair_of)
-assert_equal((n_whole, n_pair), (64 * 64 * 9, 64 * 9 + 64 * 64))
-# one multiplication a weight and place, so their ratio is the same
-assert 7 < n_whole / n_pair < 8
+x = draw(2, 3, 8, 6)
+columns = unfold(x, 2, stride=2).view(2, 3, 4, 4 * 3)
+assert_equal(columns.amax(2).view(2, 3, 4, 3), max_pool2d(x, 2))
 
 # %% [markdown]
 r"""

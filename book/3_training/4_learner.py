@@ -7,8 +7,8 @@ a schedule, gradient clipping, a second metric, a checkpoint. After a year there
 are thirty loops, each with its own bug. **What changes between two training
 runs, and where should it live?**
 
-The loop is written once and says aloud where it is; everything that changes
-listens. It grows in three versions, each with the same weights to the last bit.
+The loop is written once and says aloud where it is, as drawn below; everything
+that changes listens. It grows in three versions that end with the same weights.
 
 | name | meaning |
 | --- | --- |
@@ -47,6 +47,30 @@ from groundup.training.metrics import Accuracy, Mean, Metric, as_metric
 from groundup.training.metrics import by_name, counter, floats, join, length
 from groundup.training.metrics import weighted_mean
 
+
+# %% Levels and events of two training batches and one for validation alt="The order of events as nested bars over time: the fit holds the epoch, the epoch holds training and validation, and those hold batches. Words mark the events inside a batch: after_predict and after_loss in each, before_step and after_step in training only." tags=["hide-input"]
+seen = "before_batch after_predict after_loss "
+step = seen + "before_step after_step after_batch "
+order = "before_fit before_epoch before_training " + 2 * step
+order += "after_training before_validation " + seen + "after_batch "
+order = (order + "after_validation after_epoch after_fit").split()
+ROWS = {"batch": -1, "training": 1, "validation": 1, "epoch": 2, "fit": 3}
+figure, ax = plt.subplots(figsize=(4.5, 3.4), layout="constrained")
+begun = {}
+for i, event in enumerate(order):
+    when, _, name = event.partition("_")
+    if name not in ROWS:
+        ax.text(i, -1, event, rotation=90, ha="center", va="center", size=9)
+    elif when == "before":
+        begun[name] = i
+    else:
+        left, row = begun.pop(name) - 0.4, ROWS[name]
+        height = 2.6 if row < 0 else 0.8
+        ax.barh(row, i + 0.4 - left, height, left=left, color="C0", alpha=0.4)
+ax.set_yticks([-1, 1, 2, 3], ["batch", "training,\nvalidation", "epoch", "fit"])
+ax.set(xticks=[], xlim=(-1, len(order)))
+plt.show()
+
 # %% [markdown]
 r"""
 ## The bare loop
@@ -75,8 +99,7 @@ def batches() -> TensorLoader:
 # %% [markdown]
 r"""
 The first version is the loop that everybody writes. One epoch of it sets the
-weights that the other versions have to reach; start and batches are drawn from
-fixed seeds, so that it passes its own check.
+weights to reach; all seeds are fixed, so that it passes its own check.
 """
 
 
@@ -92,7 +115,8 @@ def bare_loop(model: Sequential) -> Sequential:
 
 
 def check(model: Sequential) -> None:
-    for ours, bare in zip(model.parameters(), trained.parameters()):
+    pairs = zip(model.parameters(), trained.parameters(), strict=True)
+    for ours, bare in pairs:
         assert_equal(ours.detach(), bare.detach())
 
 
@@ -102,15 +126,13 @@ check(bare_loop(network()))
 # %% [markdown]
 r"""
 Now change something. To clip gradients, put a line before `step`. To stop early:
-a second loop for validation, a variable for the best value, a `break`. Each
-change belongs to one purpose, but is spread over the loop, and two that were
-written apart do not fit together: whose loop is it?
+a second loop for validation, a variable for the best value, a `break`. A change
+is spread over the loop, and two that were written apart do not fit together.
 
 ## A loop that holds its parts
 
-The second version puts what a run is made of into one object. What is current
-in it is a contract: callbacks will read and change it. So it is written down,
-as the fields of a class; the learner will be a `Run` that can move.
+The second version puts a run into one object. What is current in it is a
+contract, since callbacks will read and change it: the fields of a class.
 """
 
 
@@ -206,10 +228,9 @@ Learner().unpack(rows), Learner().unpack([rows, 7])
 
 # %% [markdown]
 r"""
-It is given a model, batches, and a function of parameters and learning rate that
-makes the optimizer, as a class like `SGD` does. A `splitter` cuts the model into
-parts with a rate each. Metrics, of {doc}`/1_pixels/5_metrics`, are right over
-batches of unequal size.
+It is given a model, batches, and what makes the optimizer, such as `SGD`. A
+`splitter` cuts the model into parts with a rate each. The metrics of
+{doc}`/1_pixels/5_metrics` are right over batches of unequal size.
 """
 
 
@@ -455,7 +476,6 @@ class Learner(Learner):
 
 # %%
 def learner(*callbacks: Any, lr: float = 0.1, **options: Any) -> Learner:
-    """One with validation, for the rest of this chapter."""
     own = {"optim": SGD, "metrics": [Accuracy()], "defaults": callbacks}
     return Learner(network(), batches(), valid, lr=lr, **{**own, **options})
 
@@ -470,9 +490,8 @@ learn.results
 # %% [markdown]
 r"""
 The check holds, and the validation loss is that of all 10,000 images at once,
-though the last batch is short. Predictions come with their targets, if there
-are any. Weights go into a file that holds no code; all of a run, to go on from,
-is what {doc}`/3_training/10_checkpoint` saves.
+though the last batch is short. Predictions come with their targets, if any.
+Weights go into a file; {doc}`/3_training/10_checkpoint` saves all of a run.
 """
 
 
@@ -644,10 +663,9 @@ message
 
 # %% [markdown]
 r"""
-Who listens to an event is found once a fit, with their places in the order, so
-an event that nobody listens to costs a walk over an empty list. `_level` now
-keeps the first rule: those behind who raises have not begun, or those before
-have ended; all between hear of it, even if one of them raises again.
+Who listens to an event is found once a fit: one that nobody listens to costs a
+walk over an empty list. `_level` keeps the first rule: those behind who raises
+have not begun, or those before have ended; all between hear of it.
 """
 
 
@@ -709,8 +727,7 @@ learn._level("batch", int)
 
 # %% [markdown]
 r"""
-A fit does not swallow Ctrl-C, since a script must be able to end. It says where
-it was, and by then every level has been left in order.
+A fit does not swallow Ctrl-C, since a script must be able to end. It says where.
 """
 
 
@@ -751,8 +768,9 @@ check(learn.model)
 
 # %% [markdown]
 r"""
-The third version passes the check too. The order of all events, on two training
-batches and one for validation, with the second batch cancelled before its step:
+The third version passes the check too. Its events come in the order of the
+picture. If the second batch is cancelled before its step, it ends in
+`after_cancel_batch`, and all around it goes on:
 """
 
 
@@ -770,36 +788,19 @@ class SkipSecond(Callback):
             raise CancelBatch
 
 
-Tracer.heard = []
-learn = learner(Tracer(), SkipSecond())
-learn.valid = [(x[:8], y[:8])]
-learn.fit(1, n_batches=2)
-events = [*Tracer.heard]
-" ".join(events)
+def heard(*callbacks: Callback) -> list[str]:
+    Tracer.heard = []
+    learn = learner(Tracer(), *callbacks)
+    learn.valid = [(x[:8], y[:8])]
+    learn.fit(1, n_batches=2)
+    return Tracer.heard
 
-# %% Levels and events alt="The order of events as nested bars over time: the fit holds the epoch, the epoch holds training and validation, and those hold batches. Words mark the events inside a batch. The second training batch, cancelled before its step, ends early and in another colour." tags=["hide-input"]
-ROWS = {"batch": -1, "training": 1, "validation": 1, "epoch": 2, "fit": 3}
-figure, ax = plt.subplots(figsize=(7, 4))
-begun = {}
-for i, event in enumerate(events):
-    level = event.split("_")[-1]
-    if level not in ROWS:
-        ax.text(i, -1, event, rotation=90, ha="center", va="center", size=9)
-    elif event.startswith("before"):
-        begun[level] = i
-    else:
-        first, row = begun.pop(level), ROWS[level]
-        box = dict(left=first - 0.4, height=2.6 if row < 0 else 0.8, alpha=0.4)
-        color = "C1" if "cancel" in event else "C0"
-        ax.barh(row, i - first + 0.8, color=color, **box)
-ax.set_yticks([-1, 1, 2, 3], ["batch", "training,\nvalidation", "epoch", "fit"])
-ax.set(xticks=[], xlim=(-1, len(events)))
-plt.show()
+
+assert_equal(heard(), order)
+" ".join(heard(SkipSecond()))
 
 # %% [markdown]
 r"""
-The cancelled batch ends in `after_cancel_batch`; all around it goes on.
-
 ## What was recorded
 
 The first callback that everyone wants writes down losses and learning rates.
@@ -861,7 +862,7 @@ learn[Recorder].rows
 
 # %% [markdown]
 r"""
-To look at a run we draw it, and another recorder goes on from it after a crash.
+A run is drawn, and after a crash another recorder goes on from it.
 """
 
 
@@ -994,6 +995,5 @@ assert_equal(Tracer.heard.count("after_loss"), n_losses)
 
 # %% [markdown]
 r"""
-The learning rate has been a constant so far. What it should do over a training
-run is a question of its own: {doc}`/3_training/5_annealing`.
+The rate was a constant. Should it be? {doc}`/3_training/5_annealing` asks that.
 """

@@ -274,13 +274,23 @@ grad_y * (x_relu > 0)
 # %% [markdown]
 r"""
 Infinity times 0 is "not a number", and one of those spoils every sum that it
-gets into. What passes nothing must *choose* 0, whatever came.
+gets into. What passes nothing must *choose* 0, whatever came. And broadcasting
+would take shapes that are no pair, so they are compared first.
 """
+
+
+# %% Shapes that do not fit tags=["export"]
+def _refuse_unless(fits: bool, **values: Tensor) -> None:
+    """Raise an error that shows all shapes."""
+    if not fits:
+        shapes = [f"{name} {tuple(t.shape)}" for name, t in values.items()]
+        raise ValueError("shapes do not fit: " + ", ".join(shapes))
 
 
 # %% The gradient of ReLU tags=["export"] earns="torch.ops.aten.threshold_backward"
 def relu_gradient(x: Tensor, grad_y: Tensor) -> Tensor:
     """Gradient of ReLU's input, which has any shape, from its result's."""
+    _refuse_unless(x.shape == grad_y.shape, x=x, grad_y=grad_y)
     return torch.where(x <= 0, 0, grad_y)
 
 
@@ -329,6 +339,8 @@ def linear_bias_gradient(grad_y: Tensor) -> Tensor:
 
 def linear_input_gradient(w: Tensor, grad_y: Tensor) -> Tensor:
     """Gradient of the input: (d_out, d_in), (n, d_out) -> (n, d_in)."""
+    fits = w.ndim == grad_y.ndim == 2 and len(w) == grad_y.shape[1]
+    _refuse_unless(fits, w=w, grad_y=grad_y)
     return grad_y @ w
 
 
@@ -379,6 +391,8 @@ stays, and so does the check.
 # %% The gradient of a linear layer's weights tags=["export"]
 def linear_weight_gradient(x: Tensor, grad_y: Tensor) -> Tensor:
     """Gradient of the weights: (n, d_in), (n, d_out) -> (d_out, d_in)."""
+    fits = x.ndim == grad_y.ndim == 2 and len(x) == len(grad_y)
+    _refuse_unless(fits, x=x, grad_y=grad_y)
     return grad_y.T @ x
 
 

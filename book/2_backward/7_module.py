@@ -22,6 +22,7 @@ optimiser's feet. Functions that listen in. And layers of torch's among ours.
 # %% Imports tags=["hide-input"]
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from itertools import chain, groupby
 from math import sqrt
 from operator import methodcaller
@@ -110,10 +111,11 @@ def _types(kind: str) -> type | tuple[type, ...]:
 
 
 # %%
-pair = Module()
-pair.weight, pair.below = Parameter(torch.ones(2)), Module()
-pair.scratch = torch.zeros(2)
-{kind: list(dict(pair._held(kind))) for kind in ("parameter", "child module")}
+module = Module()
+module.weight, module.below = Parameter(torch.ones(2)), Module()
+module.scratch = torch.zeros(2)
+kinds = ("parameter", "child module")
+{kind: list(dict(module._held(kind))) for kind in kinds}
 
 # %% [markdown]
 r"""
@@ -195,15 +197,15 @@ def error_of(call: Callable[[], object]) -> str:
         return f"{type(error).__name__}: {error}"
 
 
-pair = Module()
-pair.register_buffer("mean", torch.zeros(2))
-pair.register_parameter("bias", None)
-pair.below = Module()
+module = Module()
+module.register_buffer("mean", torch.zeros(2))
+module.register_parameter("bias", None)
+module.below = Module()
 [
-    error_of(lambda: setattr(pair, "mean", 0.5)),
-    error_of(lambda: setattr(pair, "bias", torch.ones(2))),
-    error_of(lambda: setattr(pair, "below", len)),
-    error_of(lambda: pair.register_buffer("below", torch.ones(2))),
+    error_of(lambda: setattr(module, "mean", 0.5)),
+    error_of(lambda: setattr(module, "bias", torch.ones(2))),
+    error_of(lambda: setattr(module, "below", len)),
+    error_of(lambda: module.register_buffer("below", torch.ones(2))),
 ]
 
 # %% [markdown]
@@ -1297,8 +1299,8 @@ doubled(torch.ones(2, 784).double()).dtype, net(torch.ones(0, 784)).shape
 
 # %% [markdown]
 r"""
-What does a plain module buy? The call of a module, with nothing in it, beside
-torch's, in one run:
+What does a plain module buy? The call of a module with nothing in it, as a
+share of the time that the same call of torch's takes:
 """
 
 # %% tags=["hide-input", "reference"]
@@ -1364,7 +1366,7 @@ knows best what to do with them.
 ## Exercises
 
 **1.** Write `Center`, which subtracts the mean of everything it has seen while
-training. The mean is saved, and the number of batches with it.
+training. The mean is saved, and the number of examples with it.
 """
 
 
@@ -1376,15 +1378,15 @@ class Center(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         if self.training:
-            self.n += 1
-            self.mean += (input.mean(0) - self.mean) / self.n
+            self.n += len(input)
+            self.mean += (input - self.mean).sum(0) / self.n
         return input - self.mean
 
 
 center = Center(2)
-for shift in (1.0, 3.0):
-    center(torch.full((4, 2), shift))
-assert_equal(center.eval()(torch.zeros(1, 2)).tolist(), [[-2.0, -2.0]])
+for n, shift in ((4, 1.0), (12, 3.0)):  # the mean of the batches would be 2
+    center(torch.full((n, 2), shift))
+assert_equal(center.eval()(torch.zeros(1, 2)).tolist(), [[-2.5, -2.5]])
 assert_equal(list(center.state_dict()), ["mean", "n"])
 assert_equal(len(list(center.parameters())), 0)
 
@@ -1421,8 +1423,8 @@ assert_equal(trainable, ["head.weight", "head.bias"])
 # %% [markdown]
 r"""
 **4.** A layer deep in a network is fed something that is not finite. Write
-`check_finite(net)`, which names the layer whose *output* is the first that is
-not, and leaves no hook behind.
+`check_finite(net, input)`, which names the layer whose *output* is the first
+that is not, and leaves no hook behind, even if a layer raises an error.
 """
 
 
@@ -1435,13 +1437,10 @@ def check_finite(net: Module, input: Tensor) -> str | None:
             None if output.isfinite().all() else bad.append(name)
         )
 
-    handles = [
-        module.register_forward_hook(look(name))
-        for name, module in net.named_modules()
-    ]
-    net(input)
-    for handle in handles:
-        handle.remove()
+    with ExitStack() as hooks:
+        for name, module in net.named_modules():
+            hooks.enter_context(module.register_forward_hook(look(name)))
+        net(input)
     return bad[0] if bad else None
 
 
@@ -1450,6 +1449,8 @@ assert check_finite(net, torch.ones(1, 2)) is None
 with torch.no_grad():
     net[2].bias[0] = torch.inf
 assert_equal(check_finite(net, torch.ones(1, 2)), "2")
+assert "expected 2" in error_of(lambda: check_finite(net, torch.ones(1, 3)))
+assert not any(module._hooks for module in net[:2])
 
 # %% [markdown]
 r"""

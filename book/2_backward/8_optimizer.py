@@ -224,7 +224,8 @@ listed({"params": net.named_parameters()})["param_names"]
 
 # %% [markdown]
 r"""
-No parameter may be stepped twice: not within a group, and not in two of them.
+A parameter in two groups is refused. One that stands twice in the same group is
+stepped twice; torch warns of that and goes on, and so do we.
 """
 
 
@@ -360,8 +361,8 @@ said, refusal(Optimizer, groups, {"lr": -1.0})
 
 # %% [markdown]
 r"""
-And two services: dropping the gradients, and a line for each option. Gradients
-are set to zero in place, so whoever holds one sees it.
+And two services. Gradients are dropped, or set to zero in place, so that whoever
+holds one sees it. And when it is printed, there is a line for each option.
 """
 
 

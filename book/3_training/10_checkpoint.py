@@ -441,6 +441,9 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> str:
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The tree that was written; CheckpointError if one bit is another."""
     data = Path(path).read_bytes()
+    if _DIGEST not in data:
+        text = "is no checkpoint, or is damaged: it tells no SHA-256"
+        raise CheckpointError(f"{path} {text}")
     start = data.find(_DIGEST) + len(_DIGEST)
     told = data[start : start + len(_ZEROS)]
     blank = data[:start] + _ZEROS + data[start + len(_ZEROS) :]
@@ -656,6 +659,7 @@ class Checkpoint(Checkpoint):
         resumable = isinstance(run.train, Resumable) and batch and not trained
         return {
             **run_state(run),
+            "optimizer_class": type(run.optimizer).__name__,
             "fit": {"number": run.fits, "n_epochs": self.n_epochs},
             "epochs": [run.start_epoch, run.epoch, run.stop_epoch],
             "batch": batch,
@@ -883,6 +887,11 @@ class Checkpoint(Checkpoint):
 
     def _begin_at(self, run: Run, state: Mapping[str, Any]) -> None:
         check_place(state)
+        old, new = state["optimizer_class"], type(run.optimizer).__name__
+        if old != new:
+            raise ValueError(
+                f"saved with the optimizer {old}, put back in {new}"
+            )
         load_run_state(run, state)
         set_all_random_states(run, state["now"])
         run.start_epoch, run.epoch, stop = state["epochs"]

@@ -416,8 +416,8 @@ def summarize(
 # %%
 torch.manual_seed(0)
 table = summarize(network(), x[:64])
-assert table.n_params == 784 * 50 + 50 + 50 * 50 + 50 + 50 * 10 + 10
-assert table.multiply_adds == 64 * (784 * 50 + 50 * 50 + 50 * 10)
+assert_equal(table.n_params, 784 * 50 + 50 + 50 * 50 + 50 + 50 * 10 + 10)
+assert_equal(table.multiply_adds, 64 * (784 * 50 + 50 * 50 + 50 * 10))
 first = table[1]
 assert first.n_params > 0.9 * table.n_params
 assert first.multiply_adds > 0.9 * table.multiply_adds
@@ -1303,9 +1303,9 @@ for seed in range(n_seeds):
         sentences[name] = said.get(name)
 
 # %%
-assert fired[""] == [set()] * n_seeds
+assert_equal(fired[""], [set()] * n_seeds)
 columns = [name for name in fired if name]
-assert {*columns} == {*found}
+assert_equal({*columns}, {*found})
 assert all(name in names for name in columns for names in fired[name])
 others = {n: set().union(*fired[n]) - {n} for n in columns}
 {name: names for name, names in others.items() if names}

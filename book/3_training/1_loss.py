@@ -449,8 +449,8 @@ and with a one-hot $q$ only the term of the true class is left: the negative
 log-likelihood. So one function serves both kinds of targets.
 
 One refinement acts on $q$. {term}`Label smoothing` ({cite:t}`szegedy2016`) does
-not ask for certainty: it takes a share $\varepsilon$ from the truth and spreads
-it over all classes, $q' = (1 - \varepsilon)\,q + \varepsilon / k$.
+not ask for certainty: it takes a share $\epsilon$ from the truth and spreads
+it over all classes, $q' = (1 - \epsilon)\,q + \epsilon / k$.
 """
 
 

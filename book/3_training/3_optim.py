@@ -35,6 +35,7 @@ from groundup.data.tensor_loader import TensorLoader
 from groundup.datasets import fashion_mnist
 from groundup.nn import Linear, ReLU, Sequential
 from groundup.nn.functional.loss import cross_entropy
+from groundup.scores import accuracy
 from groundup.testing import assert_close
 
 # %% [markdown]
@@ -159,7 +160,7 @@ Jumping from wall to wall, the gradient across the valley changes its sign at
 every step; along the valley it always says the same. So *add up* gradients, and
 forget slowly {cite:p}`polyak1964`:
 
-$$b \leftarrow \mu\, b + g, \qquad \theta \leftarrow \theta - \eta\, b.$$
+$$m \leftarrow \mu\, m + g, \qquad \theta \leftarrow \theta - \eta\, m.$$
 
 What alternates cancels; what agrees grows, up to $1/(1-\mu)$ times as large.
 """
@@ -182,7 +183,7 @@ r"""
 A heavy ball overshoots. {term}`Nesterov momentum` looks ahead: take the gradient
 where the ball *will be* once its momentum has carried it. In the form that needs
 the gradient only where we stand {cite:p}`sutskever2013`, the step uses the
-buffer one update further on, $g + \mu b$ in place of $b$.
+buffer one update further on, $g + \mu m$ in place of $m$.
 
 That is the stepper of the library. It works in place: `add_` with `alpha` is
 one pass over the memory, where `param -= lr * grad` makes a tensor first. Its
@@ -866,18 +867,17 @@ contest = {
 }
 
 
-def accuracy(model: Sequential, x: Tensor, y: Tensor) -> float:
-    return (model(x).argmax(1) == y).float().mean().item()
-
-
 scores, courses = defaultdict(list), defaultdict(list)
 for name, (kind, rates) in contest.items():
     for lr in rates:
         model = network(seed=0)
         losses = train_epoch(model, kind(model.parameters(), lr=lr), train)
-        held_out = accuracy(model, x[50_000:], y[50_000:])
-        scores[name].append((held_out, accuracy(model, *test), lr))
-        courses[name].append((held_out, losses))
+        right = [
+            accuracy(model(images).argmax(1), digits).item()
+            for images, digits in ((x[50_000:], y[50_000:]), test)
+        ]
+        scores[name].append((*right, lr))
+        courses[name].append((right[0], losses))
 {name: max(tried)[1:] for name, tried in scores.items()}
 
 # %% The loss of an epoch, each at its best rate alt="Loss against step, smoothed over 20 steps, for one epoch. All three fall fast at first; then plain descent stays highest, momentum lies below it, and Adam is lowest." tags=["hide-input"]

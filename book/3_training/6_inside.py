@@ -35,6 +35,7 @@ from groundup.datasets import mnist
 from groundup.nn import Linear, Module, ReLU, Sequential, init
 from groundup.nn.functional.loss import cross_entropy
 from groundup.nn.module import Handle
+from groundup.scores import accuracy
 from groundup.testing import assert_equal
 
 # %% [markdown]
@@ -882,29 +883,24 @@ def findings(run: Experiment) -> set[type]:
     return {bug for bug, text in zip(bugs, found) if text is not None}
 
 
-@torch.no_grad()
-def accuracy(model: Module) -> float:
-    valid_x = (images[50_000:52_000].flatten(1).float() - mean) / std
-    right = model(valid_x).argmax(-1) == digits[50_000:52_000]
-    return right.float().mean().item()
-
-
 # %% limit=120
+valid_x = (images[50_000:52_000].flatten(1).float() - mean) / std
+valid_y = digits[50_000:52_000]
 n_seeds, scores, said = 5, defaultdict(list), defaultdict(list)
 for kind in (Experiment, *bugs):
     for seed in range(n_seeds):
         said[kind].append(findings(kind(seed)))
         run = kind(seed)
         train(run.model, run.lr)
-        scores[kind].append(accuracy(run.model))
-assert said[Experiment] == n_seeds * [set()]
+        scores[kind].append(accuracy(run.model(valid_x).argmax(1), valid_y))
+assert_equal(said[Experiment], n_seeds * [set()])
 assert all(bug in found for bug in bugs for found in said[bug])
 
 # %%
 healthy = torch.tensor(scores[Experiment])
 lost = {bug: healthy - torch.tensor(scores[bug]) for bug in bugs}
 unseen = {bug for bug in bugs if lost[bug].mean() < lost[bug].std()}
-assert unseen == {MissingReLU, LayerInList}
+assert_equal(unseen, {MissingReLU, LayerInList})
 {bug.__name__: (d.mean(), d.std()) for bug, d in lost.items()}
 
 # %% [markdown]

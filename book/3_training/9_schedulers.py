@@ -13,8 +13,8 @@ digit?**
 
 | name | meaning |
 | --- | --- |
-| step, `last_epoch` | how often a scheduler has stepped, whether after epochs or batches |
-| `initial_lr`, $\eta_0$ | what a group's rate was when the first scheduler came |
+| step | how often a scheduler has stepped, after epochs or batches: `last_epoch` |
+| $\eta_0$ | what a group's rate was when the first scheduler came: `initial_lr` |
 | `gamma` | a factor by which the rate falls |
 """
 
@@ -47,14 +47,40 @@ r"""
 
 They count, they set, they are saved. A scheduler begins by writing down each
 group's rate, once for all schedulers of an optimizer; and construction counts
-as the first step, number 0. One that goes on elsewhere has to find those rates.
+as the first step, number 0. One that goes on elsewhere has to find those rates,
+and one whose optimizer has got another group since then says so:
+"""
+
+
+# %% As many groups tags=["export", "internal"]
+"""What learning rate schedulers share: they count, set, are saved."""
+
+
+def check_groups(optimizer: Any, known: int) -> None:
+    """Raise ValueError if the optimizer has other groups than it had."""
+    if (n := len(optimizer.param_groups)) != known:
+        raise ValueError(
+            f"the optimizer has {n} parameter groups, and had {known} when the "
+            "scheduler was made: make it after add_param_group"
+        )
+
+
+# %%
+grown = SGD([torch.zeros(1)], lr=1.0)
+grown.add_param_group({"params": [torch.zeros(2)]})
+try:
+    check_groups(grown, 1)
+except ValueError as error:
+    message = str(error)
+message
+
+# %% [markdown]
+r"""
+A child fills in `get_lr`.
 """
 
 
 # %% The base of schedulers tags=["export"] earns="torch.optim.lr_scheduler.LRScheduler"
-"""What learning rate schedulers share: they count, set, are saved."""
-
-
 class LRScheduler:
     """Sets every group's learning rate at each `step`: fill in `get_lr`.
 
@@ -97,6 +123,7 @@ class LRScheduler(LRScheduler):
 
     def step(self, epoch: int | None = None) -> None:
         """Go on by one step, or to the one that is given."""
+        check_groups(self.optimizer, len(self.base_lrs))
         self._step_count += 1
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         rates = self.get_lr() if epoch is None else self._closed_form()
@@ -109,9 +136,8 @@ class LRScheduler(LRScheduler):
         return self._last_lr
 
     def _lrs(self) -> list:
-        return [
-            kept_value(group["lr"]) for group in self.optimizer.param_groups
-        ]
+        groups = self.optimizer.param_groups
+        return [kept_value(group["lr"]) for group in groups]
 
 
 # %% [markdown]
@@ -638,7 +664,7 @@ def scale_of(mode: str) -> str:
 
 # %% [markdown]
 r"""
-The class has thirteen settings, which are torch's, and puts them down.
+The class has twelve settings, which are torch's, and puts them down.
 """
 
 
@@ -963,6 +989,7 @@ class ReduceLROnPlateau(ReduceLROnPlateau):
 class ReduceLROnPlateau(ReduceLROnPlateau):
     def _reduce(self) -> None:
         groups = self.optimizer.param_groups
+        check_groups(self.optimizer, len(self.min_lrs))
         for group, lowest in zip(groups, self.min_lrs, strict=True):
             old = float(group["lr"])
             new = max(old * self.factor, lowest)
@@ -1119,10 +1146,13 @@ gallery = {
 }
 
 # %% alt="Nine small plots of the learning rate over forty steps: stairs for StepLR and MultiStepLR, a rise for LinearLR, falls for ExponentialLR and PolynomialLR, a wave for CosineAnnealingLR, cosine falls of growing length for warm restarts, triangles of halving height for CyclicLR, and one rise and fall for OneCycleLR." tags=["hide-input"]
-figure, axes = plt.subplots(3, 3, figsize=(8, 5), sharex=True, sharey=True)
+figure, axes = plt.subplots(
+    3, 3, figsize=(5, 5), sharex=True, sharey=True, layout="constrained"
+)
 for ax, (kind, options) in zip(axes.flat, gallery.items(), strict=True):
     ax.plot(rates(kind, **options))
-    ax.set_title(kind.__name__, fontsize=8)
+    title = kind.__name__.replace("WarmRestarts", "\nWarmRestarts")
+    ax.set_title(title, fontsize=9)
 figure.supxlabel("step")
 figure.supylabel("learning rate")
 plt.show()
@@ -1155,7 +1185,7 @@ class Scheduler(Callback):
     """Steps a scheduler, ours or torch's, after each epoch or each batch.
 
     `make` makes one of the optimizer. `metric` names the result by which a
-    `ReduceLROnPlateau` steps.
+    `ReduceLROnPlateau` steps, after an epoch.
     """
 
     def __init__(
@@ -1166,13 +1196,61 @@ class Scheduler(Callback):
     ):
         if each not in ("epoch", "batch"):
             raise ValueError(f"each is 'epoch' or 'batch', got {each!r}")
+        if not callable(make):
+            kind = type(make).__name__
+            raise TypeError(
+                f"expected `lambda opt: {kind}(opt, …)`, got {kind}"
+            )
         self.make, self.each, self.metric = make, each, metric
         self.scheduler: Any = None
 
     def before_fit(self, run: Run) -> None:
         """Make the scheduler; a second fit goes on with it."""
         if self.scheduler is None:
-            self.scheduler = self.make(run.optimizer)
+            self.scheduler = self._made(run.optimizer)
+
+
+# %% [markdown]
+r"""
+What does not fit is told before the first batch. A scheduler that counts would
+take a metric for the number of its step.
+"""
+
+
+# %% tags=["export"] module="training.scheduler"
+class Scheduler(Scheduler):
+    def _made(self, optimizer: Any) -> Any:
+        try:
+            made = self.make(optimizer)
+        except TypeError as error:
+            if not str(error).endswith("is not an Optimizer"):
+                raise
+            text = "torch's schedulers take torch's optimizers; those of "
+            text += "groundup.optim.lr_scheduler take both"
+            raise TypeError(f"{error}: {text}") from None
+        kind = type(made).__name__
+        theirs = torch.optim.lr_scheduler
+        if isinstance(made, ReduceLROnPlateau | theirs.ReduceLROnPlateau):
+            if self.metric is None or self.each != "epoch":
+                text = 'after epochs and by a result: `metric="loss"`'
+                raise ValueError(f"{kind} steps {text}")
+        elif isinstance(made, LRScheduler | theirs.LRScheduler) and self.metric:
+            raise ValueError(f"{kind} counts, and takes no {self.metric!r}")
+        return made
+
+
+# %%
+unfit = Scheduler(lambda opt: StepLR(opt, 1), metric="loss")
+try:
+    unfit._made(SGD([torch.zeros(1)], lr=1.0))
+except ValueError as error:
+    message = str(error)
+message
+
+# %% [markdown]
+r"""
+And it steps.
+"""
 
 
 # %% tags=["export"] module="training.scheduler"
@@ -1185,8 +1263,14 @@ class Scheduler(Scheduler):
     def after_epoch(self, run: Run) -> None:
         """Step after an epoch, by the metric if there is one."""
         if self.each == "epoch":
-            by = () if self.metric is None else (run.results[self.metric],)
+            by = [] if self.metric is None else [self._result(run)]
             self.scheduler.step(*by)
+
+    def _result(self, run: Run) -> float:
+        if self.metric not in run.results:
+            found = f"validation gave {list(run.results)}"
+            raise KeyError(f"no result {self.metric!r} to step by: {found}")
+        return run.results[self.metric]
 
     def state_dict(self) -> dict[str, Any]:
         """The scheduler's."""

@@ -376,6 +376,13 @@ def _check_basic(*options: int) -> None:
         raise ValueError(f"BasicBlock has {wanted} only, got {options}")
 
 
+def _inner(planes: int, base_width: int) -> int:
+    if planes * base_width < 64:
+        given = f"planes={planes} and base_width={base_width}"
+        raise ValueError(f"{given} leave no channel for the 3x3")
+    return planes * base_width // 64
+
+
 def _conv1x1(inplanes: int, planes: int, stride: int = 1) -> Conv2d:
     return Conv2d(inplanes, planes, 1, stride, bias=False)
 
@@ -388,7 +395,7 @@ A bias in front of a norm would be taken away by its mean, so there is none.
 
 # %% A basic block tags=["export"]
 class BasicBlock(Module):
-    """Its input, and what two kernels add: (n, inplanes, ...) -> (n, planes, ...)."""
+    """Adds two kernels' answers: (n, inplanes, ...) -> (n, planes, ...)."""
 
     expansion = 1
 
@@ -403,13 +410,11 @@ class BasicBlock(Module):
         dilation: int = 1,
         norm_layer: Norm | None = None,
     ):
-        norm_layer = norm_layer or BatchNorm2d
         _check_basic(groups, base_width, dilation)
-        self.conv1 = _conv3x3(inplanes, planes, stride)
-        self.bn1 = norm_layer(planes)
+        norm = norm_layer or BatchNorm2d
+        self.conv1, self.bn1 = _conv3x3(inplanes, planes, stride), norm(planes)
         self.relu = ReLU(inplace=True)
-        self.conv2 = _conv3x3(planes, planes)
-        self.bn2 = norm_layer(planes)
+        self.conv2, self.bn2 = _conv3x3(planes, planes), norm(planes)
         self.downsample, self.stride = downsample, stride
 
 
@@ -461,18 +466,13 @@ class Bottleneck(Module):
         dilation: int = 1,
         norm_layer: Norm | None = None,
     ):
-        norm_layer = norm_layer or BatchNorm2d
-        width, wide = planes * base_width // 64 * groups, 4 * planes
+        width, wide = _inner(planes, base_width) * groups, 4 * planes
+        norm = norm_layer or BatchNorm2d
         spread = {"groups": groups, "dilation": dilation}
-        if not width:
-            given = f"planes={planes} and base_width={base_width}"
-            raise ValueError(f"{given} leave no channel for the 3x3")
-        self.conv1 = _conv1x1(inplanes, width)
-        self.bn1 = norm_layer(width)
+        self.conv1, self.bn1 = _conv1x1(inplanes, width), norm(width)
         self.conv2 = _conv3x3(width, width, stride, **spread)
-        self.bn2 = norm_layer(width)
-        self.conv3 = _conv1x1(width, wide)
-        self.bn3 = norm_layer(wide)
+        self.bn2 = norm(width)
+        self.conv3, self.bn3 = _conv1x1(width, wide), norm(wide)
         self.relu = ReLU(inplace=True)
         self.downsample, self.stride = downsample, stride
 
@@ -524,7 +524,7 @@ def _stage(
     dilation: tuple[int, int],
     **options: Any,
 ) -> Sequential:
-    """Blocks in a row; the first has other channels, the stride and dilation."""
+    """Blocks in a row, of which the first has the stride."""
     inplanes, width = planes
     wide, downsample = width * block.expansion, None
     if stride != 1 or inplanes != wide:
@@ -540,11 +540,91 @@ def _stage(
     )
 
 
+# %% [markdown]
+r"""
+The first stage keeps the size that the stem leaves, so there is one such choice
+less than there are stages.
+"""
+
+
+# %% Which stages are dilated tags=["export"]
+def _check_stages(
+    layers: Sequence[int], dilate: Sequence[bool] | None
+) -> Sequence[bool]:
+    """Which stages have a dilation for their stride: the first has none."""
+    n = len(layers)
+    if not n or min(layers) < 1:
+        raise ValueError(f"expected stages of a block or more, got {layers}")
+    dilate = (False,) * (n - 1) if dilate is None else dilate
+    if len(dilate) != n - 1:
+        wanted = f"{n - 1} values of replace_stride_with_dilation"
+        raise ValueError(f"{n} stages need {wanted}, got {dilate}")
+    return False, *dilate
+
+
 # %%
 stage = _stage(BasicBlock, (8, 16), 3, 2, (1, 1), norm_layer=BatchNorm2d)
 strides = [block.stride for block in stage]
 assert_equal(strides, [2, 1, 1])
 stage(maps).shape
+
+
+# %% [markdown]
+r"""
+The *stem* is made for its pictures. That of ImageNet leaves a quarter of their
+rows before the first block; the small one is a single kernel of three by three
+and leaves all of them.
+"""
+
+
+# %% A stem tags=["export"]
+def _stem(kind: str, channels: int, width: int) -> tuple[Conv2d, Module]:
+    """The first kernels, and the pool behind them."""
+    if kind not in ("imagenet", "small"):
+        raise ValueError(f"stem {kind!r}: not imagenet or small")
+    small = kind == "small"
+    window = (3, 1, 1) if small else (7, 2, 3)
+    kernels = Conv2d(channels, width, *window, bias=False)
+    return kernels, Sequential() if small else MaxPool2d(3, 2, 1)
+
+
+# %%
+left = {}
+for kind, rows in (("imagenet", 224), ("imagenet", 28), ("small", 28)):
+    kernels, pool = _stem(kind, 1, 4)
+    left[kind, rows] = pool(kernels(torch.zeros(1, 1, rows, rows))).shape[-1]
+left
+
+# %% [markdown]
+r"""
+Kernels start with the variance that keeps the *gradient* at its size, `fan_out`.
+With `zero_init_residual` the last norm of each block begins with the scale 0: the
+network then begins as one without any blocks, and adds them as they become useful
+{cite:p}`goyal2017`.
+"""
+
+
+# %% Its first weights tags=["export"]
+def _draw(model: Module, zero_init_residual: bool) -> None:
+    """Kernels by what they send; with the flag blocks begin as nothing."""
+    for module in model.modules():
+        if isinstance(module, Conv2d):
+            init.kaiming_normal_(module.weight, 0, "fan_out", "relu")
+        if zero_init_residual and isinstance(module, BasicBlock):
+            init.zeros_(module.bn2.weight)
+        if zero_init_residual and isinstance(module, Bottleneck):
+            init.zeros_(module.bn3.weight)
+
+
+# %%
+_draw(stage, zero_init_residual=True)
+inside = stage[0](maps)
+assert_equal(stage(maps), inside)  # the other two blocks hand it on
+
+# %% [markdown]
+r"""
+The network puts these together:
+"""
 
 
 # %% A residual network tags=["export"]
@@ -571,36 +651,20 @@ class ResNet(Module):
         width: int = 64,
     ):
         self.inplanes, norm = width, norm_layer or BatchNorm2d
-        self._make_stem(stem, in_channels, norm)
-        shape = {"groups": groups, "base_width": width_per_group}
-        dilate = replace_stride_with_dilation
-        self._make_stages(block, layers, dilate, norm_layer=norm, **shape)
+        self.conv1, pool = _stem(stem, in_channels, width)
+        self.bn1, self.relu, self.maxpool = norm(width), ReLU(True), pool
+        own = dict(groups=groups, base_width=width_per_group, norm_layer=norm)
+        self._make_stages(block, layers, replace_stride_with_dilation, **own)
         self.avgpool = AdaptiveAvgPool2d((1, 1))
         self.fc = Linear(self.inplanes, num_classes)
-        self._draw(zero_init_residual)
+        _draw(self, zero_init_residual)
 
 
 # %% [markdown]
 r"""
-The *stem* is made for its pictures. That of ImageNet, for 224 rows, leaves a
-quarter of them before the first block. A digit of 28 rows would keep seven, and
-one in the last stage. The small stem is one kernel of three by three and leaves
-all of them.
+Its stages are called `layer1` and so on, as torchvision calls them. Each has
+twice the channels of the one before.
 """
-
-
-# %% Its stem tags=["export"]
-class ResNet(ResNet):
-    def _make_stem(self, stem: str, channels: int, norm: Norm) -> None:
-        if stem not in ("imagenet", "small"):
-            raise ValueError(f"stem {stem!r}: not imagenet or small")
-        small = stem == "small"
-        size, stride, edge = (3, 1, 1) if small else (7, 2, 3)
-        window = {"stride": stride, "padding": edge, "bias": False}
-        self.conv1 = Conv2d(channels, self.inplanes, size, **window)
-        self.bn1 = norm(self.inplanes)
-        self.relu = ReLU(inplace=True)
-        self.maxpool = Sequential() if small else MaxPool2d(3, 2, 1)
 
 
 # %% Its stages tags=["export"]
@@ -620,48 +684,14 @@ class ResNet(ResNet):
             before, stride = dilation, 2 if i else 1
             if dilate[i]:
                 dilation, stride = dilation * stride, 1
-            shape = layers[i], stride, (before, dilation)
-            width = self.inplanes, planes
-            made = _stage(block, width, *shape, **options)
+            shape = (self.inplanes, planes), layers[i], stride
+            made = _stage(block, *shape, (before, dilation), **options)
             self.register_module(name, made)
             self.inplanes, planes = planes * block.expansion, 2 * planes
 
 
-def _check_stages(
-    layers: Sequence[int], dilate: Sequence[bool] | None
-) -> Sequence[bool]:
-    """Which stages have a dilation for their stride: the first has none."""
-    n = len(layers)
-    if not n or min(layers) < 1:
-        raise ValueError(f"expected stages of a block or more, got {layers}")
-    dilate = (False,) * (n - 1) if dilate is None else dilate
-    if len(dilate) != n - 1:
-        wanted = f"{n - 1} values of replace_stride_with_dilation"
-        raise ValueError(f"{n} stages need {wanted}, got {dilate}")
-    return False, *dilate
-
-
-# %% [markdown]
-r"""
-Kernels start with the variance that keeps the *gradient* at its size, `fan_out`.
-With `zero_init_residual` the last norm of each block begins with the scale 0: the
-network then begins as one without any blocks, and adds them as they become useful
-{cite:p}`goyal2017`.
-"""
-
-
-# %% Its first weights, and its forward tags=["export"]
+# %% Its forward tags=["export"]
 class ResNet(ResNet):
-    def _draw(self, zero_init_residual: bool) -> None:
-        """By what a kernel sends; with the flag each block begins as nothing."""
-        for module in self.modules():
-            if isinstance(module, Conv2d):
-                init.kaiming_normal_(module.weight, 0, "fan_out", "relu")
-            if zero_init_residual and isinstance(module, BasicBlock):
-                init.zeros_(module.bn2.weight)
-            if zero_init_residual and isinstance(module, Bottleneck):
-                init.zeros_(module.bn3.weight)
-
     def forward(self, x: Tensor) -> Tensor:
         """Scores."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
@@ -670,9 +700,20 @@ class ResNet(ResNet):
         return self.fc(self.avgpool(x).flatten(1))
 
 
+# %%
+bare = ResNet(BasicBlock, [1, 1], 10, stem="small", in_channels=1, width=8)
+assert_equal(bare(x[:2]).shape, (2, 10))
+bare.stages
+
+# %% [markdown]
+r"""
+The usual depths have names:
+"""
+
+
 # %% By their depth tags=["export"]
 def resnet18(**options: Any) -> ResNet:
-    """Eighteen layers with weights: 11.7 million numbers of ImageNet's size."""
+    """Eighteen layers with weights."""
     return ResNet(BasicBlock, [2, 2, 2, 2], **options)
 
 

@@ -92,3 +92,22 @@ def test_a_generator_is_off_only_while_it_runs(make, no_grad, enabled, bare):
     next(other)
     other.close()
     assert closed == [False, False] and enabled() is True
+
+
+@pytest.mark.parametrize("make, no_grad, enabled", MODES)
+@pytest.mark.parametrize("bare", [True, False])
+def test_on_a_class_it_warns_and_is_off_while_an_instance_is_made(
+    make, no_grad, enabled, bare
+):
+    class Made:
+        def __init__(self, value: int):
+            self.value, self.at_start = value, enabled()
+
+        def later(self) -> bool:
+            return enabled()
+
+    with pytest.warns(FutureWarning, match="__init__") as caught:
+        decorated = (no_grad if bare else no_grad())(Made)
+    made = decorated(value=3)
+    assert type(made) is Made and (made.value, made.at_start) == (3, False)
+    assert made.later() and enabled() and len(caught) == 1

@@ -1,6 +1,7 @@
 """Gradients by hand against autograd and against finite differences."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -113,6 +114,29 @@ def test_only_pairs_have_a_difference(out: tuple, target: tuple):
             function(*shapes)
         assert str(out) in str(error.value)
         assert str(target) in str(error.value)
+
+
+@given(first=SIZES, second=SIZES)
+@pytest.mark.parametrize(
+    "function, fits",
+    [
+        (relu_gradient, lambda x, grad_y: x == grad_y),
+        (linear_input_gradient, lambda w, grad_y: w[0] == grad_y[1]),
+        (linear_weight_gradient, lambda x, grad_y: x[0] == grad_y[0]),
+    ],
+)
+def test_only_shapes_that_fit_have_a_gradient(
+    function: Callable, fits: Callable, first: tuple, second: tuple
+):
+    ranks_fit = function is relu_gradient or len(first) == len(second) == 2
+    shapes = torch.zeros(first), torch.ones(second)
+    if ranks_fit and fits(first, second):
+        function(*shapes)
+        return
+    with pytest.raises(ValueError) as error:
+        function(*shapes)
+    assert str(first) in str(error.value)
+    assert str(second) in str(error.value)
 
 
 # A mask passes or does not: infinity times 0 is neither

@@ -80,6 +80,10 @@
       if (!pre.closest(".cell_output") && pre.scrollWidth > pre.clientWidth + 1)
         report("code scrolls", pre, `${pre.scrollWidth} px in ${pre.clientWidth} px`);
 
+  for (const code of document.querySelectorAll("table code .pre"))
+    if (/^[\w.,()=]+$/.test(code.textContent) && code.getClientRects().length > 1)
+      report("broken word", code, "a table scrolls; its names stay whole");
+
   for (const image of document.querySelectorAll("article img, figure > svg")) {
     const alt = image.localName === "img" ? image.alt : image.getAttribute("aria-label");
     if (!alt?.trim()) report("no alt text", image, "say what the figure shows");

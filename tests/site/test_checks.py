@@ -72,6 +72,7 @@ BAD = {
     'cut: p "left': '<div style="overflow: auto; width: 300px" tabindex="0"><p style="margin-left: -90px">left</p></div>',
     'cut: div "below': '<div style="overflow: hidden; height: 9px">below</div>',
     "cut: text": '<svg width="90" height="40" role="img" aria-label="a"><text x="60" y="20">label</text></svg>',
+    "broken word: span": '<table style="width: 50px; table-layout: fixed"><tr><td style="overflow-wrap: anywhere"><code><span class="pre">Variable</span></code></td></tr></table>',
     "code scrolls: pre": '<div class="highlight"><pre style="overflow: auto; width: 90px">import torch, einops</pre></div>',
     "no alt text: img": '<article><img alt="" src="data:image/gif;base64,R0lGODlhAQABAAAAACw="></article>',
     "no alt text: svg": '<figure><svg width="9" height="9"></svg></figure>',

@@ -413,7 +413,7 @@ def test_other_callbacks_than_saved_are_named(tmp_path):
     learn = Learner(
         torch.nn.Linear(5, 2),
         [],
-        optim=torch.optim.SGD,
+        optim=torch.optim.Adam,
         lr=1,
         defaults=[Checkpoint(tmp_path)],
     )
@@ -421,6 +421,23 @@ def test_other_callbacks_than_saved_are_named(tmp_path):
         CheckpointError, match=r"epoch.*Recorder.*put back with \[\]"
     ):
         learn.fit(3)
+
+
+def one_fit(folder, optimizer, n_epochs):
+    batches = [(torch.ones(4, 5), torch.zeros(4, dtype=torch.long))]
+    model, last = torch.nn.Linear(5, 2), Checkpoint(folder)
+    learn = Learner(model, batches, optim=optimizer, lr=0.1, defaults=[last])
+    learn.fit(n_epochs)
+    return learn
+
+
+def test_another_optimizer_than_saved_is_named(tmp_path):
+    one_fit(tmp_path, optim.SGD, 1)
+    with pytest.raises(
+        CheckpointError, match="optimizer SGD, put back in Adam"
+    ):
+        one_fit(tmp_path, optim.Adam, 2)
+    assert one_fit(tmp_path, torch.optim.SGD, 2).step == 2  # of the same name
 
 
 def test_a_cancelled_fit_goes_on_from_its_last_checkpoint(tmp_path, whole):

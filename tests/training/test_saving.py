@@ -116,6 +116,12 @@ def test_a_short_file_is_refused(tmp_path, size):
         read_checkpoint(path)
 
 
+def test_weights_alone_are_told_from_a_damaged_checkpoint(tmp_path):
+    safetensors.torch.save_file({"w": torch.ones(2)}, tmp_path / "a")
+    with pytest.raises(CheckpointError, match="no checkpoint.*no SHA-256$"):
+        read_checkpoint(tmp_path / "a")
+
+
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch, step):
     path = tmp_path / "a"

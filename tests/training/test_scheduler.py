@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from groundup.optim import SGD as OurSGD
 from groundup.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 from groundup.training.scheduler import Scheduler
 from tests.training.small_run import (
@@ -51,3 +52,53 @@ def test_a_scheduler_by_neither_is_refused():
 )
 def test_a_resumed_run_ends_bit_for_bit(make, tmp_path):
     assert_resumes_exactly(make, tmp_path)
+
+
+THEIRS = torch.optim.lr_scheduler
+
+
+@pytest.mark.parametrize("kind", [ReduceLROnPlateau, THEIRS.ReduceLROnPlateau])
+@pytest.mark.parametrize("options", [{}, {"each": "batch", "metric": "loss"}])
+def test_a_plateau_without_a_result_is_refused_at_once(kind, options):
+    learn = learner(Scheduler(kind, **options), valid=loader())
+    with pytest.raises(ValueError, match=r"ReduceLROnPlateau steps .*metric="):
+        learn.fit(1)
+    assert learn.step == 0
+
+
+@pytest.mark.parametrize("kind", [StepLR, THEIRS.StepLR])
+def test_a_metric_is_not_taken_for_a_step(kind):
+    callback = Scheduler(lambda opt: kind(opt, 2), metric="loss")
+    with pytest.raises(ValueError, match="StepLR counts, and takes no 'loss'"):
+        learner(callback, valid=loader()).fit(1)
+
+
+def test_a_result_that_validation_does_not_give_is_named():
+    callback = Scheduler(ReduceLROnPlateau, metric="valid_loss")
+    with pytest.raises(KeyError, match=r"'valid_loss'.*gave \['loss'\]"):
+        learner(callback, valid=loader()).fit(1)
+
+
+def test_torchs_scheduler_on_our_optimizer_says_what_to_take():
+    callback = Scheduler(lambda opt: THEIRS.StepLR(opt, 2))
+    with pytest.raises(TypeError, match=r"SGD .*groundup\.optim\.lr_scheduler"):
+        learner(callback, optim=OurSGD).fit(1)
+
+
+def test_a_scheduler_in_place_of_its_maker_is_refused():
+    made = StepLR(OurSGD([torch.zeros(1)], lr=1.0), 2)
+    with pytest.raises(TypeError, match=r"lambda opt: StepLR\(opt, …\)"):
+        Scheduler(made)
+
+
+@pytest.mark.parametrize("kind", [StepLR, ReduceLROnPlateau])
+def test_groups_that_came_later_are_named(kind):
+    optimizer = OurSGD([torch.zeros(1)], lr=1.0)
+    if kind is StepLR:
+        step = StepLR(optimizer, 1).step
+    else:
+        plateau = ReduceLROnPlateau(optimizer, patience=-1, cooldown=0)
+        step = lambda: plateau.step(1.0) or plateau.step(1.0)
+    optimizer.add_param_group({"params": [torch.zeros(1)]})
+    with pytest.raises(ValueError, match="2 parameter groups, and had 1"):
+        step()

@@ -1,11 +1,12 @@
 # Extracted from book/2_backward/9_engine.py; edit it there.
 """The switch that turns recording off."""
 
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 from functools import wraps
-from inspect import isgeneratorfunction
+from inspect import isclass, isgeneratorfunction
 from typing import Self
 
 _recording = ContextVar("recording", default=True)
@@ -38,6 +39,9 @@ class no_grad(ContextDecorator):  # torch's name
 
     def __call__(self, function: Callable) -> Callable:
         """The function, with recording off while it runs."""
+        if isclass(function):
+            message = "decorating a class is deprecated: decorate its __init__"
+            warnings.warn(message, FutureWarning, stacklevel=2)
         if isgeneratorfunction(function):
             return _switched_generator(function)
         return super().__call__(function)

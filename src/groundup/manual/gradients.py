@@ -38,8 +38,16 @@ def mse_gradient(out: Tensor, target: Tensor) -> Tensor:
     return 2 * residuals(out, target).unsqueeze(-1) / len(out)
 
 
+def _refuse_unless(fits: bool, **values: Tensor) -> None:
+    """Raise an error that shows all shapes."""
+    if not fits:
+        shapes = [f"{name} {tuple(t.shape)}" for name, t in values.items()]
+        raise ValueError("shapes do not fit: " + ", ".join(shapes))
+
+
 def relu_gradient(x: Tensor, grad_y: Tensor) -> Tensor:
     """Gradient of ReLU's input, which has any shape, from its result's."""
+    _refuse_unless(x.shape == grad_y.shape, x=x, grad_y=grad_y)
     return torch.where(x <= 0, 0, grad_y)
 
 
@@ -50,9 +58,13 @@ def linear_bias_gradient(grad_y: Tensor) -> Tensor:
 
 def linear_input_gradient(w: Tensor, grad_y: Tensor) -> Tensor:
     """Gradient of the input: (d_out, d_in), (n, d_out) -> (n, d_in)."""
+    fits = w.ndim == grad_y.ndim == 2 and len(w) == grad_y.shape[1]
+    _refuse_unless(fits, w=w, grad_y=grad_y)
     return grad_y @ w
 
 
 def linear_weight_gradient(x: Tensor, grad_y: Tensor) -> Tensor:
     """Gradient of the weights: (n, d_in), (n, d_out) -> (d_out, d_in)."""
+    fits = x.ndim == grad_y.ndim == 2 and len(x) == len(grad_y)
+    _refuse_unless(fits, x=x, grad_y=grad_y)
     return grad_y.T @ x

@@ -62,6 +62,7 @@ class Checkpoint(Callback):
         resumable = isinstance(run.train, Resumable) and batch and not trained
         return {
             **run_state(run),
+            "optimizer_class": type(run.optimizer).__name__,
             "fit": {"number": run.fits, "n_epochs": self.n_epochs},
             "epochs": [run.start_epoch, run.epoch, run.stop_epoch],
             "batch": batch,
@@ -163,6 +164,11 @@ class Checkpoint(Callback):
 
     def _begin_at(self, run: Run, state: Mapping[str, Any]) -> None:
         check_place(state)
+        old, new = state["optimizer_class"], type(run.optimizer).__name__
+        if old != new:
+            raise ValueError(
+                f"saved with the optimizer {old}, put back in {new}"
+            )
         load_run_state(run, state)
         set_all_random_states(run, state["now"])
         run.start_epoch, run.epoch, stop = state["epochs"]

@@ -100,6 +100,9 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> str:
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The tree that was written; CheckpointError if one bit is another."""
     data = Path(path).read_bytes()
+    if _DIGEST not in data:
+        text = "is no checkpoint, or is damaged: it tells no SHA-256"
+        raise CheckpointError(f"{path} {text}")
     start = data.find(_DIGEST) + len(_DIGEST)
     told = data[start : start + len(_ZEROS)]
     blank = data[:start] + _ZEROS + data[start + len(_ZEROS) :]

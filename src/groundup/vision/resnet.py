@@ -26,15 +26,25 @@ def _conv3x3(
     return Conv2d(inplanes, planes, 3, stride, edge, bias=False, **options)
 
 
+def _check_basic(*options: int) -> None:
+    if options != (1, 64, 1):
+        wanted = "groups=1, base_width=64 and dilation=1"
+        raise ValueError(f"BasicBlock has {wanted} only, got {options}")
+
+
+def _inner(planes: int, base_width: int) -> int:
+    if planes * base_width < 64:
+        given = f"planes={planes} and base_width={base_width}"
+        raise ValueError(f"{given} leave no channel for the 3x3")
+    return planes * base_width // 64
+
+
 def _conv1x1(inplanes: int, planes: int, stride: int = 1) -> Conv2d:
     return Conv2d(inplanes, planes, 1, stride, bias=False)
 
 
 class BasicBlock(Module):
-    """Adds what two convolutions find: (n, inplanes, h, w) -> (n, planes, ...).
-
-    `downsample` brings the input to the same shape, where it has another.
-    """
+    """Adds two kernels' answers: (n, inplanes, ...) -> (n, planes, ...)."""
 
     expansion = 1
 
@@ -49,16 +59,11 @@ class BasicBlock(Module):
         dilation: int = 1,
         norm_layer: Norm | None = None,
     ):
-        norm_layer = norm_layer or BatchNorm2d
-        if (groups, base_width, dilation) != (1, 64, 1):
-            given = f"got {groups}, {base_width} and {dilation}"
-            wanted = "groups=1, base_width=64 and dilation=1"
-            raise ValueError(f"BasicBlock has {wanted} only, {given}")
-        self.conv1 = _conv3x3(inplanes, planes, stride)
-        self.bn1 = norm_layer(planes)
+        _check_basic(groups, base_width, dilation)
+        norm = norm_layer or BatchNorm2d
+        self.conv1, self.bn1 = _conv3x3(inplanes, planes, stride), norm(planes)
         self.relu = ReLU(inplace=True)
-        self.conv2 = _conv3x3(planes, planes)
-        self.bn2 = norm_layer(planes)
+        self.conv2, self.bn2 = _conv3x3(planes, planes), norm(planes)
         self.downsample, self.stride = downsample, stride
 
     def residual(self, x: Tensor) -> Tensor:
@@ -91,18 +96,13 @@ class Bottleneck(Module):
         dilation: int = 1,
         norm_layer: Norm | None = None,
     ):
-        norm_layer = norm_layer or BatchNorm2d
-        width, wide = planes * base_width // 64 * groups, 4 * planes
+        width, wide = _inner(planes, base_width) * groups, 4 * planes
+        norm = norm_layer or BatchNorm2d
         spread = {"groups": groups, "dilation": dilation}
-        if not width:
-            given = f"planes={planes} and base_width={base_width}"
-            raise ValueError(f"{given} leave no channel for the 3x3")
-        self.conv1 = _conv1x1(inplanes, width)
-        self.bn1 = norm_layer(width)
+        self.conv1, self.bn1 = _conv1x1(inplanes, width), norm(width)
         self.conv2 = _conv3x3(width, width, stride, **spread)
-        self.bn2 = norm_layer(width)
-        self.conv3 = _conv1x1(width, wide)
-        self.bn3 = norm_layer(wide)
+        self.bn2 = norm(width)
+        self.conv3, self.bn3 = _conv1x1(width, wide), norm(wide)
         self.relu = ReLU(inplace=True)
         self.downsample, self.stride = downsample, stride
 
@@ -118,12 +118,70 @@ class Bottleneck(Module):
         return self.relu(self.residual(x) + identity)
 
 
+def _stage(
+    block: type[Module],
+    planes: tuple[int, int],
+    n_blocks: int,
+    stride: int,
+    dilation: tuple[int, int],
+    **options: Any,
+) -> Sequential:
+    """Blocks in a row, of which the first has the stride."""
+    inplanes, width = planes
+    wide, downsample = width * block.expansion, None
+    if stride != 1 or inplanes != wide:
+        norm = options["norm_layer"]
+        downsample = Sequential(_conv1x1(inplanes, wide, stride), norm(wide))
+    first = {"stride": stride, "downsample": downsample}
+    made = Sequential(
+        block(inplanes, width, dilation=dilation[0], **first, **options)
+    )
+    return made.extend(
+        block(wide, width, dilation=dilation[1], **options)
+        for _ in range(1, n_blocks)
+    )
+
+
+def _check_stages(
+    layers: Sequence[int], dilate: Sequence[bool] | None
+) -> Sequence[bool]:
+    """Which stages have a dilation for their stride: the first has none."""
+    n = len(layers)
+    if not n or min(layers) < 1:
+        raise ValueError(f"expected stages of a block or more, got {layers}")
+    dilate = (False,) * (n - 1) if dilate is None else dilate
+    if len(dilate) != n - 1:
+        wanted = f"{n - 1} values of replace_stride_with_dilation"
+        raise ValueError(f"{n} stages need {wanted}, got {dilate}")
+    return False, *dilate
+
+
+def _stem(kind: str, channels: int, width: int) -> tuple[Conv2d, Module]:
+    """The first kernels, and the pool behind them."""
+    if kind not in ("imagenet", "small"):
+        raise ValueError(f"stem {kind!r}: not imagenet or small")
+    small = kind == "small"
+    window = (3, 1, 1) if small else (7, 2, 3)
+    kernels = Conv2d(channels, width, *window, bias=False)
+    return kernels, Sequential() if small else MaxPool2d(3, 2, 1)
+
+
+def _draw(model: Module, zero_init_residual: bool) -> None:
+    """Kernels by what they send; with the flag blocks begin as nothing."""
+    for module in model.modules():
+        if isinstance(module, Conv2d):
+            init.kaiming_normal_(module.weight, 0, "fan_out", "relu")
+        if zero_init_residual and isinstance(module, BasicBlock):
+            init.zeros_(module.bn2.weight)
+        if zero_init_residual and isinstance(module, Bottleneck):
+            init.zeros_(module.bn3.weight)
+
+
 class ResNet(Module):
     """Stages of blocks: images (n, in_channels, h, w) -> (n, num_classes).
 
-    torchvision's to the keyword and the state, and three of our own: the stem
-    is "imagenet" or, for pictures of some 30 pixels, "small"; `width` is that
-    of the first stage. There may be more stages than four, or fewer.
+    torchvision's, and three options more: the stem is "imagenet" or, for
+    pictures of some 30 pixels, "small"; `width` is that of the first stage.
     """
 
     def __init__(
@@ -141,84 +199,34 @@ class ResNet(Module):
         in_channels: int = 3,
         width: int = 64,
     ):
-        self.groups, self.base_width = groups, width_per_group
-        self.norm_layer = norm_layer or BatchNorm2d
-        self.inplanes, self.dilation = width, 1
-        self._make_stem(stem, in_channels)
-        self._make_stages(block, layers, replace_stride_with_dilation)
+        self.inplanes, norm = width, norm_layer or BatchNorm2d
+        self.conv1, pool = _stem(stem, in_channels, width)
+        self.bn1, self.relu, self.maxpool = norm(width), ReLU(True), pool
+        own = dict(groups=groups, base_width=width_per_group, norm_layer=norm)
+        self._make_stages(block, layers, replace_stride_with_dilation, **own)
         self.avgpool = AdaptiveAvgPool2d((1, 1))
         self.fc = Linear(self.inplanes, num_classes)
-        self._draw(zero_init_residual)
-
-    def _make_stem(self, stem: str, channels: int) -> None:
-        if stem not in ("imagenet", "small"):
-            raise ValueError(f"stem {stem!r}: not imagenet or small")
-        small = stem == "small"
-        size, stride, edge = (3, 1, 1) if small else (7, 2, 3)
-        window = {"stride": stride, "padding": edge, "bias": False}
-        self.conv1 = Conv2d(channels, self.inplanes, size, **window)
-        self.bn1 = self.norm_layer(self.inplanes)
-        self.relu = ReLU(inplace=True)
-        self.maxpool = Sequential() if small else MaxPool2d(3, 2, 1)
+        _draw(self, zero_init_residual)
 
     def _make_stages(
         self,
         block: type[Module],
         layers: Sequence[int],
         dilate: Sequence[bool] | None,
+        **options: Any,
     ) -> None:
         """`layer1`, `layer2`, ...: each of twice the channels of the last."""
-        n, planes = len(layers), self.inplanes
-        if not n or min(layers) < 1:
-            raise ValueError(
-                f"expected stages of a block or more, got {layers}"
-            )
-        dilate = (False,) * (n - 1) if dilate is None else dilate
-        if len(dilate) != n - 1:
-            wanted = f"{n - 1} values of replace_stride_with_dilation"
-            raise ValueError(f"{n} stages need {wanted}, got {dilate}")
-        self.stages = tuple(f"layer{i}" for i in range(1, n + 1))
-        strides = 1, *[2] * (n - 1)
-        plan = zip(self.stages, layers, strides, (False, *dilate), strict=True)
-        for name, *options in plan:
-            made = self._make_layer(block, planes, *options)
+        self.stages = tuple(f"layer{i + 1}" for i in range(len(layers)))
+        dilate = _check_stages(layers, dilate)
+        planes, dilation = self.inplanes, 1
+        for i, name in enumerate(self.stages):
+            before, stride = dilation, 2 if i else 1
+            if dilate[i]:
+                dilation, stride = dilation * stride, 1
+            shape = (self.inplanes, planes), layers[i], stride
+            made = _stage(block, *shape, (before, dilation), **options)
             self.register_module(name, made)
-            planes *= 2
-
-    def _make_layer(
-        self,
-        block: type[Module],
-        planes: int,
-        n_blocks: int,
-        stride: int,
-        dilate: bool,
-    ) -> Sequential:
-        """A stage: its first block has the stride, or the others see wider."""
-        before, wide = self.dilation, planes * block.expansion
-        if dilate:
-            self.dilation, stride = self.dilation * stride, 1
-        downsample, norm = None, self.norm_layer
-        if stride != 1 or self.inplanes != wide:
-            narrow = _conv1x1(self.inplanes, wide, stride)
-            downsample = Sequential(narrow, norm(wide))
-        own = self.groups, self.base_width
-        first = stride, downsample, *own, before, norm
-        others = 1, None, *own, self.dilation, norm
-        made = Sequential(block(self.inplanes, planes, *first))
-        self.inplanes = wide
-        return made.extend(
-            block(wide, planes, *others) for _ in range(1, n_blocks)
-        )
-
-    def _draw(self, zero_init_residual: bool) -> None:
-        """By what a kernel sends; with the flag each block begins as nothing."""
-        for module in self.modules():
-            if isinstance(module, Conv2d):
-                init.kaiming_normal_(module.weight, 0, "fan_out", "relu")
-            if zero_init_residual and isinstance(module, BasicBlock):
-                init.zeros_(module.bn2.weight)
-            if zero_init_residual and isinstance(module, Bottleneck):
-                init.zeros_(module.bn3.weight)
+            self.inplanes, planes = planes * block.expansion, 2 * planes
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores."""
@@ -229,7 +237,7 @@ class ResNet(Module):
 
 
 def resnet18(**options: Any) -> ResNet:
-    """Eighteen layers with weights: 11.7 million numbers of ImageNet's size."""
+    """Eighteen layers with weights."""
     return ResNet(BasicBlock, [2, 2, 2, 2], **options)
 
 

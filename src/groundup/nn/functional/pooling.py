@@ -23,6 +23,9 @@ class _Geometry(NamedTuple):
     def unfinished(self, shape: Sequence[int], axis: int) -> int:
         """How far a last window reaches beyond the frame, with `ceil_mode`."""
         before, step = self.padding[axis], self.stride[axis]
+        if min(self.size[axis], step) < 1:
+            text = f"windows of {self.size}, moved by {self.stride}"
+            raise RuntimeError(text)
         if not 0 <= before <= self.size[axis] // 2:
             text = f"padding {self.padding} is more than half of {self.size}"
             raise RuntimeError(text)

@@ -8,6 +8,15 @@ from typing import Any
 from groundup.optim.hyperparameters import kept_value, set_value
 
 
+def check_groups(optimizer: Any, known: int) -> None:
+    """Raise ValueError if the optimizer has other groups than it had."""
+    if (n := len(optimizer.param_groups)) != known:
+        raise ValueError(
+            f"the optimizer has {n} parameter groups, and had {known} when the "
+            "scheduler was made: make it after add_param_group"
+        )
+
+
 class LRScheduler:
     """Sets every group's learning rate at each `step`: fill in `get_lr`.
 
@@ -47,6 +56,7 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go on by one step, or to the one that is given."""
+        check_groups(self.optimizer, len(self.base_lrs))
         self._step_count += 1
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         rates = self.get_lr() if epoch is None else self._closed_form()
@@ -59,9 +69,8 @@ class LRScheduler:
         return self._last_lr
 
     def _lrs(self) -> list:
-        return [
-            kept_value(group["lr"]) for group in self.optimizer.param_groups
-        ]
+        groups = self.optimizer.param_groups
+        return [kept_value(group["lr"]) for group in groups]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer; of functions what they hold."""

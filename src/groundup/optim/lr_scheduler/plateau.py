@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from groundup.optim.hyperparameters import per_group, set_value
-from groundup.optim.lr_scheduler.base import LRScheduler
+from groundup.optim.lr_scheduler.base import LRScheduler, check_groups
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -68,6 +68,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     def _reduce(self) -> None:
         groups = self.optimizer.param_groups
+        check_groups(self.optimizer, len(self.min_lrs))
         for group, lowest in zip(groups, self.min_lrs, strict=True):
             old = float(group["lr"])
             new = max(old * self.factor, lowest)

@@ -1300,6 +1300,6 @@ assert_close(large, repeated)
 
 # %% [markdown]
 r"""
-With these any network of the years before 2017 can be written, and those of
-{doc}`/4_convnets/6_resnet` have all they need already.
+With these the library has every window that networks of images and of signals
+are commonly made of.
 """

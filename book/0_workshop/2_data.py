@@ -242,8 +242,8 @@ FASHION_MNIST = Source(
 # %% [markdown]
 r"""
 CIFAR-10 {cite:p}`krizhevsky2009` is in colour, and it comes as one archive, `.tar.gz`,
-whose checksum is known as it is packed. It is 170 MB, and no chapter needs it:
-it is here for your own experiments.
+whose checksum is known as it is packed. No chapter needs its 170,052,171 bytes:
+they are here for your own experiments.
 """
 
 # %% CIFAR-10's checksum tags=["export", "hide-input"]

@@ -257,9 +257,9 @@ says 3 from three strokes on. Its share of right answers, for 3s and for 7s:
 
 # %% [markdown]
 r"""
-Not bad for two lines. But it took a person who looked at 3s and 7s, and it is
-good for nothing else. Ten digits make 45 pairs. What we want is a method that
-finds its own rules, from the images.
+Guesses would be right for half. But it took a person who looked at 3s and 7s,
+and it is good for nothing else. Ten digits make 45 pairs. What we want is a
+method that finds its own rules, from the images.
 
 ## The ideal three
 

@@ -627,8 +627,8 @@ dict(zip(rates, left, strict=True))
 fastest = min(counts, key=counts.get)
 Markdown(
     f"**{counts[fastest]} steps** with scaled times, at lr {fastest}. With the "
-    f"raw ones ten thousand are not enough at any rate: the best ends "
-    f"{min(left):.0f} times above the least loss."
+    f"raw ones ten thousand are not enough at any of these rates: the best ends "
+    f"at {min(left):.0f} times the least loss."
 )
 
 # %% The loss with raw and with scaled times tags=["hide-input"] alt="The loss on a logarithmic axis, over thirty steps. The run with raw times drops at first and then stays level; the scaled run goes straight down to the dashed line of the least loss in some twenty steps."

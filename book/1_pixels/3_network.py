@@ -475,7 +475,7 @@ one_layer = Learner(
     Descent(layer.parameters(), lr=1.0),
     share_right,
 )
-one_layer.fit(40)
+round(one_layer.fit(40), 4)
 
 # %% [markdown]
 r"""
@@ -686,7 +686,7 @@ two_layers = Learner(
     Descent(net.parameters(), lr=0.1),
     share_right,
 )
-two_layers.fit(40)
+round(two_layers.fit(40), 4)
 
 # %%
 assert two_layers.rows[-1][-1] >= 0.98, "the network's gate"

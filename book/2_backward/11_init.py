@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 
 from groundup.nn.functional.affine import linear
 from groundup.nn.init.scaled import kaiming_normal_
-from groundup.testing import assert_close
+from groundup.testing import assert_close, assert_equal
 
 # %% tags=["export"]
 """Starts with a structure: cut tails, identities, rotations, few links."""
@@ -317,7 +317,7 @@ a larger sum of squares. Show that `orthogonal_` makes it of length 1.
 """
 
 # %% tags=["solution"]
-assert torch.finfo(torch.float16).max == 65_504
+assert_equal(torch.finfo(torch.float16).max, 65_504.0)
 tall = orthogonal_(torch.empty(70_000, 1, dtype=torch.float16)).float()
 assert_close((tall * tall).sum(), torch.tensor(1.0), rtol=1e-2, atol=0)
 

@@ -267,7 +267,7 @@ class Layer:
 # %% [markdown]
 r"""
 The layers shrink to their two formulas. In passing, the outer product turns
-into the {term}`Einstein summation` that it is: over the images `b`, for each
+into the {term}`Einstein summation` that it is: over the batch `b`, for each
 output `i` and each input `j`. The giant array is gone.
 """
 
@@ -947,7 +947,7 @@ class Mended(torch.nn.Module):
 # The first to fail, before any of these: there is no `_0_init__`.
 assert not hasattr(torch.nn.Module, "_0_init__")
 assert_equal(len(list(Mended(784, 50, 1).parameters())), 4)
-assert Mended(784, 50, 1)(x[:1], target[:1]).shape == ()
+assert_equal(tuple(Mended(784, 50, 1)(x[:1], target[:1]).shape), ())
 
 # %% [markdown]
 r"""

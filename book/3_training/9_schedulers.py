@@ -47,14 +47,40 @@ r"""
 
 They count, they set, they are saved. A scheduler begins by writing down each
 group's rate, once for all schedulers of an optimizer; and construction counts
-as the first step, number 0. One that goes on elsewhere has to find those rates.
+as the first step, number 0. One that goes on elsewhere has to find those rates,
+and one whose optimizer has got another group since then says so:
+"""
+
+
+# %% As many groups tags=["export", "internal"]
+"""What learning rate schedulers share: they count, set, are saved."""
+
+
+def check_groups(optimizer: Any, known: int) -> None:
+    """Raise ValueError if the optimizer has other groups than it had."""
+    if (n := len(optimizer.param_groups)) != known:
+        raise ValueError(
+            f"the optimizer has {n} parameter groups, and had {known} when the "
+            "scheduler was made: make it after add_param_group"
+        )
+
+
+# %%
+grown = SGD([torch.zeros(1)], lr=1.0)
+grown.add_param_group({"params": [torch.zeros(2)]})
+try:
+    check_groups(grown, 1)
+except ValueError as error:
+    message = str(error)
+message
+
+# %% [markdown]
+r"""
+A child fills in `get_lr`.
 """
 
 
 # %% The base of schedulers tags=["export"] earns="torch.optim.lr_scheduler.LRScheduler"
-"""What learning rate schedulers share: they count, set, are saved."""
-
-
 class LRScheduler:
     """Sets every group's learning rate at each `step`: fill in `get_lr`.
 
@@ -82,15 +108,6 @@ class LRScheduler:
 
 
 # %% tags=["export"]
-def check_groups(optimizer: Any, known: int) -> None:
-    """Raise ValueError if the optimizer has other groups than it had."""
-    if (n := len(optimizer.param_groups)) != known:
-        raise ValueError(
-            f"the optimizer has {n} parameter groups, and had {known} when the "
-            "scheduler was made: make it after add_param_group"
-        )
-
-
 class LRScheduler(LRScheduler):
     def _initial_step(self) -> None:
         self._step_count, self._is_initial = 0, True
@@ -119,9 +136,8 @@ class LRScheduler(LRScheduler):
         return self._last_lr
 
     def _lrs(self) -> list:
-        return [
-            kept_value(group["lr"]) for group in self.optimizer.param_groups
-        ]
+        groups = self.optimizer.param_groups
+        return [kept_value(group["lr"]) for group in groups]
 
 
 # %% [markdown]

@@ -8,9 +8,9 @@ if they got between −1 and 1, it is a discovery. **What does a batch know that
 image does not, and what may a network do with it?**
 
 This chapter divides by what a batch knows, takes the gradient through it by
-hand, and finds out what to do when there is no batch. Then it measures how many
-images such a batch must have. The norms that need no batch are finished in the
-starred chapter {doc}`/4_convnets/8_normalizations`.
+hand, finds out what to do when there is no batch, and measures how many images a
+batch must have. The norms that need none are finished in the starred chapter
+{doc}`/4_convnets/9_normalizations`.
 
 | name | shape | meaning |
 | --- | --- | --- |
@@ -24,17 +24,26 @@ starred chapter {doc}`/4_convnets/8_normalizations`.
 from math import prod
 from typing import Any
 
+import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from groundup.data.tensor_loader import TensorLoader
 from groundup.datasets import fashion_mnist
 from groundup.manual.gradients import numerical_gradient
 from groundup.nn import init
+from groundup.nn.activation import ReLU
 from groundup.nn.container import Sequential
+from groundup.nn.conv import Conv2d
+from groundup.nn.flatten import Flatten
+from groundup.nn.functional.loss import cross_entropy
 from groundup.nn.linear import Linear
 from groundup.nn.module import Module
 from groundup.nn.parameter import Parameter
+from groundup.nn.pool import AdaptiveAvgPool2d
+from groundup.optim.sgd import SGD
+from groundup.scores import accuracy
 from groundup.testing import assert_close, assert_equal
 
 # %% [markdown]
@@ -103,24 +112,17 @@ assert_close(normalised.mean((0, 2, 3)), torch.zeros(3), atol=1e-6)
 assert_close(normalised.std((0, 2, 3), correction=0), torch.ones(3), rtol=1e-5)
 batch_norm(few)[:3]
 
-# %% [markdown]
-r"""
-Torch's function, asked for the same, agrees:
-"""
-
-# %% tags=["reference"]
+# %% Torch's agrees tags=["reference"]
 assert_close(batch_norm(maps), F.batch_norm(maps, None, None, training=True))
-assert_close(batch_norm(few), F.batch_norm(few, None, None, training=True))
 
 # %% [markdown]
 r"""
 ## The gradient goes through the statistics
 
-Each output depends on every input of its channel: directly on its own, and on
-all of them by $\mu$ and $\sigma$. Whoever takes the statistics for constants, as
-two of the four courses did whose code this chapter has read, computes the
-gradient of another function. Autograd follows whatever it is shown; here is what
-it finds with statistics that are hidden from it, beside what trying says.
+Each output depends on every input of its channel: directly on its own, and on all
+by $\mu$ and $\sigma$. Whoever takes the statistics for constants, as two published
+courses do, computes the gradient of another function. Here is what autograd finds
+if they are hidden from it, and if not, beside what trying says.
 """
 
 
@@ -149,9 +151,8 @@ torch.hstack([*map(by_autograd, columns), tried])
 
 # %% [markdown]
 r"""
-Pulling the first output up, one would think, takes pushing the first input up
-alone: that is the left column. But a push moves the mean along, and widens the
-batch, and the three others change as well.
+To pull the first output up, says the left column, push the first input alone. But
+a push moves the mean along and widens the batch: the three others change as well.
 
 By hand, there are three ways from $x_i$ to the loss. Write $g$ for the gradient
 of $\hat x$ and $\overline{\phantom{g}}$ for the mean over the $m$ numbers of a
@@ -181,27 +182,23 @@ by_hand.T
 
 # %% [markdown]
 r"""
-The formula can be read without a derivation. Shift all inputs of a channel alike:
-the output stays. Stretch them all: it stays. So no gradient may point in these
-two directions, and what is subtracted is $g$'s part along the constant vector and
-its part along $\hat x$.
+The formula can be read without a derivation. Shift all inputs of a channel alike,
+or stretch them: the output stays. So no gradient may point in these directions,
+and what is subtracted is $g$'s part along the constant vector and along $\hat x$.
 """
 
 # %%
+stretch = (by_hand * batch_norm(x.detach())).sum().item()
 assert_close(by_hand.sum().item(), 0.0, atol=1e-12)
-assert abs((by_hand * batch_norm(x.detach())).sum().item()) < 1e-4
-(by_hand * batch_norm(x.detach())).sum().item()
+assert abs(stretch) < 1e-4  # but for eps, which does not stretch
+stretch
 
 # %% [markdown]
 r"""
-(The second is not quite zero because of $\varepsilon$, which does not stretch.)
-
 In the library the formula is a {doc}`Function </2_backward/9_engine>`. A scale
-$\gamma$ and a shift $\beta$ for each channel stand in it from the start, because
-they ride along at no cost; what they are for comes below. It also returns the
-statistics, which will be wanted, and takes the gradient of these as well,
-$1/m$ and $2(x - \mu)/m$. So nothing is hidden, and it may be differentiated
-twice.
+$\gamma$ and a shift $\beta$ for each channel, whose use comes below, ride along at no
+cost. It also returns the statistics and takes their gradients, $1/m$ and
+$2(x - \mu)/m$: nothing is hidden, and it may be differentiated twice.
 """
 
 
@@ -221,8 +218,8 @@ def by_channel(values: Tensor, input: Tensor) -> Tensor:
 
 # %% [markdown]
 r"""
-The forward pass writes over what it has made, instead of making more: a pass
-through fresh memory costs several times one through old.
+The forward pass writes over what it has made: a pass through fresh memory costs
+several times one through old.
 """
 
 
@@ -263,7 +260,8 @@ class _ByBatch(_ByBatch):
         along = (grad * centred).sum(axes, keepdim=True)
         by_mean = (grad_mean - scale * total) / n
         by_var = (2 * grad_var - scale * rstd**2 * along) / n
-        grad_input = (centred * by_var + by_mean).addcmul_(grad, scale)
+        grad_input = torch.addcmul(by_mean, centred, by_var)
+        grad_input = grad_input.addcmul_(grad, scale)
         return grad_input, (along * rstd).flatten(), total.flatten(), None
 
 
@@ -279,9 +277,9 @@ assert_close(by_autograd(by_function), tried)
 r"""
 ## One image has no batch
 
-Two hundred training steps later, a user sends *one* picture. Its variance is 0,
-and its output, whatever it shows, is $\beta$. And two users who come together
-would get an answer that depends on who else came:
+After training a user sends *one* picture. Its variance is 0, and its output,
+whatever it shows, is $\beta$. And for two users who come together, the answer to
+each depends on the other:
 """
 
 # %%
@@ -292,16 +290,15 @@ batch_norm(alone), batch_norm(together)[:1]
 r"""
 So the layer has two lives. While it trains, it uses the statistics of the batch
 and keeps running averages of them, with a *momentum* of 0.1: a tenth of the new,
-nine tenths of the old. (Optimisers call the other part momentum.) Once training
-is over, the averages are constants, and each image is on its own. Which life is
-on is said by `training`, and by nothing else.
+nine tenths of the old. (Optimisers call the other part momentum.) Afterwards the
+averages are constants, and each image is on its own. Which life is on is said by
+`training`, and by nothing else.
 
-There is a subtlety that nearly everyone gets wrong. The batch is *divided* by
-$\sigma$ with $\sigma^2 = \frac1m\sum(x-\mu)^2$. That is smaller than the variance
-of the images from which the batch was drawn, by $(m-1)/m$ on average, because the
-mean was fitted to the same few images. In training this does not matter. But the
-running variance stands for all images, and so the one that is *kept* is divided
-by $m - 1$.
+A subtlety that nearly everyone gets wrong: the batch is *divided* by $\sigma$ with
+$\sigma^2 = \frac1m\sum(x-\mu)^2$. That is smaller than the variance of all images,
+by $(m-1)/m$ on average, because $\mu$ was fitted to the same few. In training this
+does not matter. But the running variance stands for all images, so the one that is
+*kept* is divided by $m - 1$.
 """
 
 # %%
@@ -316,8 +313,7 @@ biased, unbiased
 # %% [markdown]
 r"""
 Before the function, what it refuses: one number a channel to take a variance of,
-an $\varepsilon$ that cannot help, one average without the other, and lengths that
-are not the number of channels.
+one average without the other, and lengths that are not the number of channels.
 """
 
 
@@ -478,7 +474,7 @@ batches, in which the $k$-th has the weight $1/k$.
 """
 
 
-# %% Channels and their statistics tags=["export"]
+# %% Channels and their statistics tags=["export", "internal"]
 """Layers that normalise by the statistics of a batch."""
 
 
@@ -510,7 +506,7 @@ class NormBase(Module):
         self.reset_parameters()
 
 
-# %% The buffers tags=["export"]
+# %% The buffers tags=["export", "internal"]
 class NormBase(NormBase):
     def _register_statistics(self, like: dict) -> None:
         tracked = self.track_running_stats
@@ -546,7 +542,7 @@ refused.
 """
 
 
-# %% Inputs and words tags=["export"]
+# %% Inputs and words tags=["export", "internal"]
 class NormBase(NormBase):
     def check_input(self, input: Tensor) -> None:
         """Raise unless the input has as many axes and channels as it should."""
@@ -621,6 +617,232 @@ layer, list(layer.state_dict())
 
 # %% [markdown]
 r"""
+## Other axes
+
+Everything that hurts above comes from one choice: to average over the examples.
+A picture has other axes. In the drawing each square is one channel of one image,
+and squares of one colour share a mean and a variance.
+"""
+
+# %% alt="Four grids of four images by four channels. Batch norm: each column, a channel over all images, has one colour. Layer norm: each row, an image with all its channels, has one. Group norm: each half of a row. Instance norm: every square has its own." tags=["hide-input"]
+rows, columns = torch.meshgrid(*[torch.arange(4)] * 2, indexing="ij")
+shares = {
+    "batch": columns,
+    "layer": rows,
+    "group": rows * 2 + columns // 2,
+    "instance": rows * 4 + columns,
+}
+figure, panels = plt.subplots(1, 4, figsize=(6, 2))
+for panel, (name, owner) in zip(panels, shares.items(), strict=True):
+    panel.imshow((owner * 7 % 17) % 16, cmap="tab20", vmin=0, vmax=19)
+    panel.set_title(name, fontsize=11)
+    panel.set(xticks=[], yticks=[], xlabel="channels")
+panels[0].set_ylabel("images")
+plt.show()
+
+# %% [markdown]
+r"""
+{term}`Layer normalisation <layer normalisation>` {cite:p}`ba2016` describes an
+image by all of its channels together, *instance normalisation*
+{cite:p}`ulyanov2016` each channel of each image by itself, and
+{term}`group normalisation` {cite:p}`wu2018` some channels together. The last has
+the two others in it: one group, or as many as there are channels. None needs a
+batch, keeps averages, or does in evaluation anything but what it did in training.
+
+And all three are the function that we have, if the examples are told to be
+channels:
+"""
+
+
+# %%
+class Grouped(Module):
+    """Channels of an image in groups, each by its own mean and deviation."""
+
+    def __init__(self, channels: int, groups: int):
+        self.groups = groups
+        self.weight = Parameter(torch.ones(channels))
+        self.bias = Parameter(torch.zeros(channels))
+
+    def forward(self, input: Tensor) -> Tensor:
+        rows = input.reshape(1, len(input) * self.groups, -1)
+        y = F.batch_norm(rows, None, None, training=True).view_as(input)
+        weight, bias = by_channel(self.weight, y), by_channel(self.bias, y)
+        return y * weight + bias
+
+
+# %% tags=["reference"]
+for groups in (1, 3, 6):
+    six = torch.randn(4, 6, 5, 5)
+    assert_close(Grouped(6, groups)(six), F.group_norm(six, groups), atol=1e-5)
+
+# %% [markdown]
+r"""
+One more saves the mean. *RMS normalisation* {cite:p}`zhang2019rms` divides by the
+root of the mean square alone, $x / \sqrt{\overline{x^2} + \varepsilon}$, and
+leaves it to the layers around it to keep the mean near zero. It is what most
+language models use. The starred chapter finishes all of them.
+
+## How many images make a batch?
+
+A variance of two numbers is a poor thing: normalised by it, they are $+1$ and
+$-1$, whatever they were. So batch normalisation must fail when batches are small.
+How small? First a network of three hidden layers without pictures in it, only
+features, where a batch of $n$ gives the statistics $m = n$ numbers.
+"""
+
+
+# %%
+def norm(kind: str, channels: int, ranks: str = "2d") -> Module:
+    """A layer of a kind: batch, layer, group or instance."""
+    groups = {"layer": 1, "group": 8, "instance": channels}
+    if kind in groups:
+        return Grouped(channels, groups[kind])
+    return BatchNorm2d(channels) if ranks == "2d" else BatchNorm1d(channels)
+
+
+def dense(kind: str, seed: int) -> Sequential:
+    """Three layers of 128 features, each normalised."""
+    torch.manual_seed(seed)
+    layers, width = [Flatten()], 784
+    for _ in range(3):
+        layers += [
+            Linear(width, 128, bias=False),
+            norm(kind, 128, "1d"),
+            ReLU(),
+        ]
+        width = 128
+    return Sequential(*layers, Linear(width, 10))
+
+
+# %%
+torch.set_num_threads(1)  # small layers are not worth a second one
+pictures = (images[:, None].float() / 255 - 0.286) / 0.353
+
+
+def trained(
+    model: Sequential, rows: slice, epochs: int, batch_size: int, lr: float
+) -> Sequential:
+    """The model after some epochs, at a rate that falls to zero."""
+    options = {"batch_size": batch_size, "shuffle": True, "drop_last": True}
+    loader = TensorLoader(pictures[rows], kinds[rows], **options)
+    optimizer = SGD(model.parameters(), lr=lr, momentum=0.9)
+    for epoch in range(epochs):
+        for i, (input, target) in enumerate(loader):
+            done = (epoch + i / len(loader)) / epochs
+            optimizer.param_groups[0]["lr"] = lr * (1 - done)
+            cross_entropy(model(input), target).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    return model.eval()
+
+
+def score(model: Sequential, rows: slice) -> float:
+    """The share of images that the model, in evaluation, gets right."""
+    with torch.no_grad():
+        return accuracy(model(pictures[rows]).argmax(1), kinds[rows]).item()
+
+
+def rate(batch_size: int) -> float:
+    """A learning rate that suits the size: more for larger batches."""
+    return 0.003 * (batch_size / 2) ** 0.6
+
+
+# %% [markdown]
+r"""
+Every run sees the same 2,048 images once, in batches of 2 to 32; three seeds.
+"""
+
+# %%
+few_sizes, held_out = (2, 4, 8, 32), slice(50_000, 55_000)
+table = {}
+for kind in ("batch", "layer"):
+    runs = [
+        [trained(dense(kind, i), slice(2048), 1, n, rate(n)) for i in range(3)]
+        for n in few_sizes
+    ]
+    scores = [[score(model, held_out) for model in row] for row in runs]
+    table[kind] = torch.tensor(scores)
+
+# %% alt="Accuracy against batch size, two lines with bands. Layer norm is level near 0.8 from batches of 2 to 32. Batch norm meets it from batches of 8 on, loses some at 4, and falls far below at 2." tags=["hide-input"]
+plt.figure(figsize=(5, 3))
+for i, (kind, values) in enumerate(table.items()):
+    plt.plot(few_sizes, values.mean(1), f"C{i}o-", label=f"{kind} norm")
+    low, high = values.amin(1), values.amax(1)
+    plt.fill_between(few_sizes, low, high, color=f"C{i}", alpha=0.25)
+plt.xscale("log", base=2)
+plt.xticks(few_sizes, few_sizes)
+plt.xlabel("batch size")
+plt.ylabel("accuracy on held-out images")
+plt.legend()
+plt.show()
+
+# %%
+gap = (table["layer"] - table["batch"]).mean(1)
+assert gap[0] > 0.2 and gap[3].abs() < 0.05
+dict(zip(few_sizes, gap.tolist(), strict=True))
+
+# %% [markdown]
+r"""
+Now pictures. A convolutional network of four layers halves height and width four
+times, so that a channel of the last has $2 \times 2$ places, and even a batch of
+two gives its statistics $m = 8$ numbers; earlier layers have more. All four norms,
+eight sizes from 2 to 1024; 2,048 images are seen twice whatever the size. Each case
+has its own rate, the best of three on other images and another seed. That is more
+than a page should wait for, so it is a record.
+"""
+
+
+# %%
+def convolutional(kind: str, seed: int) -> Sequential:
+    """Four convolutions of stride 2, each normalised, and a mean."""
+    torch.manual_seed(seed)
+    layers, c = [], 1
+    for width in (16, 32, 64, 64):
+        conv = Conv2d(c, width, 3, stride=2, padding=1, bias=False)
+        layers += [conv, norm(kind, width), ReLU()]
+        c = width
+    return Sequential(*layers, AdaptiveAvgPool2d(1), Flatten(), Linear(c, 10))
+
+
+SIZES = (2, 4, 8, 16, 32, 64, 256, 1024)
+NETS = {
+    "": (convolutional, ("batch", "layer", "group", "instance")),
+    "dense ": (dense, ("batch", "layer")),
+}
+CASES = {
+    f"{net}{kind} {size}": (make, kind, size)
+    for net, (make, kinds_of_norm) in NETS.items()
+    for kind in kinds_of_norm
+    for size in SIZES
+}
+
+
+def case(name: str, seed: int, factor: float) -> Sequential:
+    """The network of a case, trained at a multiple of the usual rate."""
+    make, kind, size = CASES[name]
+    rows = slice(2048 * seed, 2048 * (seed + 1))
+    return trained(make(kind, seed), rows, 2, size, factor * rate(size))
+
+
+# %% Three rates for each case tags=["record"] record="rates"
+def rates(seed: int) -> dict[str, float]:
+    """The best of three multiples of the usual rate, of one more seed."""
+    torch.set_num_threads(1)
+    found = {}
+    for name in CASES:
+        tried = [
+            (
+                score(case(name, 20 + seed, factor), slice(50_000, 52_000)),
+                factor,
+            )
+            for factor in (0.3, 1.0, 3.0)
+        ]
+        found[name] = max(tried)[1]
+    return found
+
+
+# %% [markdown]
+r"""
 ## What we built
 
 * `batch_norm` (`nn.functional`): by the batch's statistics with their gradient,
@@ -652,33 +874,9 @@ or the gradient of an image). Only `train` and `eval` say which life is meant.
 
 ## Exercises
 
-**1.** In evaluation a normalisation is a straight line, and so is the layer of
-weights before it. Fold the two into one `Linear`, for every image the same.
-"""
+Four mistakes of published courses. Which check reveals each, and what mends it?
 
-
-# %% tags=["solution"]
-def fold(linear: Linear, norm: BatchNorm1d) -> Linear:
-    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-    folded = Linear(linear.in_features, linear.out_features)
-    with torch.no_grad():
-        folded.weight.copy_(linear.weight * scale[:, None])
-        shifted = linear.bias - norm.running_mean
-        folded.bias.copy_(shifted * scale + norm.bias)
-    return folded
-
-
-pair = Sequential(Linear(4, 6), BatchNorm1d(6))
-for _ in range(20):
-    pair(few[torch.randperm(256)[:32]])
-assert_close(fold(*pair)(few), pair.eval()(few), rtol=1e-4, atol=1e-5)
-
-# %% [markdown]
-r"""
-The next four are mistakes of published courses. For each: which check reveals
-it, and what is the mend?
-
-**2.** Two courses compute the statistics under `no_grad` and divide by the
+**1.** Two courses compute the statistics under `no_grad` and divide by the
 *unbiased* variance. The gradient stands above; what does the other slip do to a
 batch of two?
 """
@@ -691,7 +889,7 @@ assert_close(expected / published, torch.full((2, 5), 2**0.5), rtol=1e-3)
 
 # %% [markdown]
 r"""
-**3.** One course asks `torch.is_grad_enabled()` which life it is in, and keeps
+**2.** One course asks `torch.is_grad_enabled()` which life it is in, and keeps
 the biased variance. What does a user see who calls `eval()` but no `no_grad`?
 And what comes out of twenty such layers, trained on batches of two?
 """
@@ -726,7 +924,7 @@ assert sizes[1] > 100 * sizes[0]  # about 2 ** 10: a root of 2 from each
 
 # %% [markdown]
 r"""
-**4.** One course computes the variance as the mean square minus the squared mean,
+**3.** One course computes the variance as the mean square minus the squared mean,
 which is the same, and saves a pass. Find an input for which it is not.
 """
 
@@ -739,7 +937,7 @@ assert_close(((far - far.mean()) ** 2).mean().item(), 1.0, rtol=0.1)
 
 # %% [markdown]
 r"""
-**5.** The same course writes `self.mean = 0.9 * self.mean + 0.1 * batch_mean`.
+**4.** The same course writes `self.mean = 0.9 * self.mean + 0.1 * batch_mean`.
 Count the operations that hang on the average after ten batches. What else is
 lost, beside memory?
 """
@@ -747,14 +945,11 @@ lost, beside memory?
 
 # %% tags=["solution"]
 def history(tensor: Tensor) -> int:
-    """How many operations a tensor still remembers."""
-    seen, waiting = set(), [tensor.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            waiting += [parent for parent, _ in node.next_functions]
-    return len(seen)
+    """How many operations a tensor remembers, one behind the other."""
+    count, node = 0, tensor.grad_fn
+    while node is not None:
+        count, node = count + 1, node.next_functions[0][0]
+    return count
 
 
 average, layer, lengths = torch.zeros(4), BatchNorm1d(4), []
@@ -767,33 +962,3 @@ for _ in range(10):
 assert lengths[-1] > 8 * lengths[0]
 assert_equal(history(layer.running_mean), 0)
 assert layer.running_mean is held  # whoever holds the buffer sees it move
-
-# %% [markdown]
-r"""
-**6.** Weight decay on weights that a normalisation follows: show that it only
-changes the learning rate. (The output does not change if the weights are
-doubled. What does their gradient do? Write $W_t = c_t V_t$, where $c_t$ is what
-decay has left, and find the rates with which $V$, undecayed, computes the same.)
-"""
-
-
-# %% tags=["solution"]
-def loss_at(weight: Tensor) -> Tensor:
-    y = batch_norm(inputs @ weight, None, None, training=True, eps=1e-12)
-    return ((y - targets) ** 2).mean()
-
-
-torch.manual_seed(0)
-inputs, targets = torch.randn(64, 5).double(), torch.randn(64, 3).double()
-decayed = torch.randn(5, 3).double().requires_grad_()
-plain = decayed.detach().clone().requires_grad_()
-lr, left, c = 0.5, 1 - 0.5 * 0.1, 1.0
-for _ in range(20):
-    (grad,) = torch.autograd.grad(loss_at(decayed), decayed)
-    (plain_grad,) = torch.autograd.grad(loss_at(plain), plain)
-    with torch.no_grad():
-        decayed.mul_(left).sub_(lr * grad)
-        plain.sub_(lr / (c * c * left) * plain_grad)
-    c *= left
-assert_close(decayed.detach(), c * plain.detach(), rtol=1e-6)
-assert_close(loss_at(decayed).item(), loss_at(plain).item(), rtol=1e-8)

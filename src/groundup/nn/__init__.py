@@ -16,6 +16,8 @@ from groundup.nn.folding import Fold as Fold
 from groundup.nn.folding import Unfold as Unfold
 from groundup.nn.grad import conv2d_input as conv2d_input
 from groundup.nn.grad import conv2d_weight as conv2d_weight
+from groundup.nn.instance_norm import InstanceNorm1d as InstanceNorm1d
+from groundup.nn.instance_norm import InstanceNorm2d as InstanceNorm2d
 from groundup.nn.linear import Linear as Linear
 from groundup.nn.loss import BCEWithLogitsLoss as BCEWithLogitsLoss
 from groundup.nn.loss import CrossEntropyLoss as CrossEntropyLoss
@@ -27,7 +29,9 @@ from groundup.nn.module import Handle as Handle
 from groundup.nn.module import Module as Module
 from groundup.nn.norm import BatchNorm1d as BatchNorm1d
 from groundup.nn.norm import BatchNorm2d as BatchNorm2d
-from groundup.nn.norm import NormBase as NormBase
+from groundup.nn.normalization import GroupNorm as GroupNorm
+from groundup.nn.normalization import LayerNorm as LayerNorm
+from groundup.nn.normalization import RMSNorm as RMSNorm
 from groundup.nn.padding import CircularPad1d as CircularPad1d
 from groundup.nn.padding import CircularPad2d as CircularPad2d
 from groundup.nn.padding import ConstantPad1d as ConstantPad1d

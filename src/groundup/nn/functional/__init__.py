@@ -23,6 +23,10 @@ from groundup.nn.functional.folding import unfold as unfold
 from groundup.nn.functional.loss import cross_entropy as cross_entropy
 from groundup.nn.functional.loss import nll_loss as nll_loss
 from groundup.nn.functional.norm import batch_norm as batch_norm
+from groundup.nn.functional.normalization import group_norm as group_norm
+from groundup.nn.functional.normalization import instance_norm as instance_norm
+from groundup.nn.functional.normalization import layer_norm as layer_norm
+from groundup.nn.functional.normalization import rms_norm as rms_norm
 from groundup.nn.functional.padding import pad as pad
 from groundup.nn.functional.pooling import (
     adaptive_avg_pool2d as adaptive_avg_pool2d,

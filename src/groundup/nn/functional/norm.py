@@ -51,7 +51,8 @@ class _ByBatch(torch.autograd.Function):
         along = (grad * centred).sum(axes, keepdim=True)
         by_mean = (grad_mean - scale * total) / n
         by_var = (2 * grad_var - scale * rstd**2 * along) / n
-        grad_input = (centred * by_var + by_mean).addcmul_(grad, scale)
+        grad_input = torch.addcmul(by_mean, centred, by_var)
+        grad_input = grad_input.addcmul_(grad, scale)
         return grad_input, (along * rstd).flatten(), total.flatten(), None
 
 

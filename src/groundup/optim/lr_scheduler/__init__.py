@@ -2,7 +2,6 @@
 """The public names of groundup.optim.lr_scheduler."""
 
 from groundup.optim.lr_scheduler.base import LRScheduler as LRScheduler
-from groundup.optim.lr_scheduler.base import check_groups as check_groups
 from groundup.optim.lr_scheduler.cycle import (
     CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts,
 )

@@ -8,6 +8,15 @@ from typing import Any
 from groundup.optim.hyperparameters import kept_value, set_value
 
 
+def check_groups(optimizer: Any, known: int) -> None:
+    """Raise ValueError if the optimizer has other groups than it had."""
+    if (n := len(optimizer.param_groups)) != known:
+        raise ValueError(
+            f"the optimizer has {n} parameter groups, and had {known} when the "
+            "scheduler was made: make it after add_param_group"
+        )
+
+
 class LRScheduler:
     """Sets every group's learning rate at each `step`: fill in `get_lr`.
 
@@ -60,9 +69,8 @@ class LRScheduler:
         return self._last_lr
 
     def _lrs(self) -> list:
-        return [
-            kept_value(group["lr"]) for group in self.optimizer.param_groups
-        ]
+        groups = self.optimizer.param_groups
+        return [kept_value(group["lr"]) for group in groups]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer; of functions what they hold."""
@@ -74,15 +82,6 @@ class LRScheduler:
         for name in vars(self).keys() & state_dict.keys() - {"optimizer"}:
             own = getattr(self, name)
             setattr(self, name, _loaded(own, state_dict[name]))
-
-
-def check_groups(optimizer: Any, known: int) -> None:
-    """Raise ValueError if the optimizer has other groups than it had."""
-    if (n := len(optimizer.param_groups)) != known:
-        raise ValueError(
-            f"the optimizer has {n} parameter groups, and had {known} when the "
-            "scheduler was made: make it after add_param_group"
-        )
 
 
 def _saved(value: Any) -> Any:

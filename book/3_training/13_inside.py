@@ -821,7 +821,7 @@ check_rows(squeezed, few), check_repeats(noisy, few)
 # %% [markdown]
 r"""
 *Gradients left over.* Put the weights back and take the same step again: the
-gradient should be the same. If nobody cleared the first, it has doubled.
+gradient should be the same. If nobody clears it, each comes on top of the last.
 """
 
 

@@ -718,10 +718,11 @@ def neighbours(seed: int) -> dict[str, float]:
 # %% [markdown]
 r"""
 In order, the windows gain {record}`neighbours.windows - no windows:.1%` with less than
-a quarter of the weights. Shuffled, they are {record}`neighbours.windows - no windows, shuffled:.1%`
-ahead, and the network without them does not notice
-({record}`neighbours.no windows, shuffled - in order:.1%`). What a convolution knows
-is the neighbourhood, and it is worth nothing where there is none.
+a quarter of the weights. Shuffled, they are the worse of the two, by
+{record}`neighbours.windows - no windows, shuffled:.1%`, while the network without them
+does not notice ({record}`neighbours.no windows, shuffled - in order:.1%`). What a
+convolution knows is the neighbourhood. Where there is none, the knowledge is
+wrong, and it costs.
 """
 
 # %% [markdown]

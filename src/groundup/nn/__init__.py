@@ -14,6 +14,7 @@ from groundup.nn.conv import Conv2d as Conv2d
 from groundup.nn.flatten import Flatten as Flatten
 from groundup.nn.folding import Fold as Fold
 from groundup.nn.folding import Unfold as Unfold
+from groundup.nn.general_relu import GeneralReLU as GeneralReLU
 from groundup.nn.grad import conv2d_input as conv2d_input
 from groundup.nn.grad import conv2d_weight as conv2d_weight
 from groundup.nn.instance_norm import InstanceNorm1d as InstanceNorm1d
@@ -49,5 +50,6 @@ from groundup.nn.pool import MaxPool2d as MaxPool2d
 from groundup.nn.sequence import AvgPool1d as AvgPool1d
 from groundup.nn.sequence import Conv1d as Conv1d
 from groundup.nn.sequence import MaxPool1d as MaxPool1d
+from groundup.nn.standardize import Standardize as Standardize
 from groundup.nn.transposed import ConvTranspose1d as ConvTranspose1d
 from groundup.nn.transposed import ConvTranspose2d as ConvTranspose2d

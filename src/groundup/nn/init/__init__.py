@@ -1,6 +1,7 @@
 # Extracted from book/; edit the chapters.
 """The public names of groundup.nn.init."""
 
+from groundup.nn.init.lsuv import lsuv_ as lsuv_
 from groundup.nn.init.scaled import calculate_gain as calculate_gain
 from groundup.nn.init.scaled import constant_ as constant_
 from groundup.nn.init.scaled import kaiming_normal_ as kaiming_normal_

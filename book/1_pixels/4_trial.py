@@ -9,7 +9,7 @@ on any two digits, and from any random start?**
 A result on one task from one seed is an anecdote. This chapter asks the same
 recipe every such question, finds where it fails, and then does what is done too seldom:
 it looks for the cause, changes that cause alone, and sees whether the fault
-goes away. All of it runs in a minute or two.
+goes away. All of it runs in about a minute.
 
 | name | meaning |
 | --- | --- |
@@ -19,8 +19,10 @@ goes away. All of it runs in a minute or two.
 """
 
 # %% Imports tags=["hide-input"]
+import copy
 import itertools
 from collections.abc import Callable
+from functools import cache
 
 import matplotlib.pyplot as plt
 import torch
@@ -89,7 +91,8 @@ def train(line: nn.Module, data: tuple, n_epochs: int, shuffle=False, lr=1.0):
     for _ in range(n_epochs):
         order = torch.randperm(len(x)) if shuffle else torch.arange(len(x))
         for rows in order.split(256):
-            step(line, x[rows], y[rows], lr)
+            # x[rows], which index_select copies some times faster
+            step(line, x.index_select(0, rows), y[rows], lr)
 
 
 def judge(line: nn.Module, data: tuple) -> float:
@@ -396,7 +399,7 @@ def after(make: Callable, lr: float, seed: int, pair=(3, 5)) -> float:
 
 
 # %% limit=300
-rates = (0.3, 1.0, 3.0, 10.0)
+rates = (1.0, 3.0, 10.0)
 found = {
     (make, lr): [after(make, lr, seed) for seed in range(5)]
     for make in (make_line, make_net)
@@ -411,7 +414,7 @@ best = {
     for make, lr in best.items()
 }
 
-# %% What the bend buys on 3 against 5 alt="Accuracy on 3 against 5 against the learning rate, five dots each. The line's dots lie near 96 percent at every rate. The network's lie close above them at 0.3, spread out at 1, near 98.6 at 3; at 10 most are missing." tags=["hide-input"]
+# %% What the bend buys on 3 against 5 alt="Accuracy on 3 against 5 against the learning rate, five dots each. The line's dots lie near 96 percent at every rate. The network's lie around and above them, spread out, at 1 and near 98.6 at 3; at 10 most are missing." tags=["hide-input"]
 plt.figure(figsize=(4.5, 3))
 for color, make in (("C0", make_line), ("C1", make_net)):
     for lr in rates:
@@ -432,14 +435,14 @@ assert min(found[make_net, best[make_net]]) > max(the_lines) + 0.01
 gain = {
     lr: sum(found[make_net, lr]) - sum(found[make_line, lr]) for lr in rates
 }
-assert gain[10.0] < 0 < gain[0.3] < gain[3.0] / 4
+assert gain[10.0] < 0 < gain[1.0] < gain[3.0] / 3
 {lr: round(total / 5, 4) for lr, total in gain.items()}
 
 # %% [markdown]
 r"""
 The mean lead of the network, rate by rate. At its best rate every run of it is
 ahead of every run of the line at any rate: the bend pays, once the task needs
-it. But at the lowest rate one would have seen next to nothing, and at the
+it. But at the lowest rate one would have seen little of that, and at the
 highest, where some of the network's runs get stuck, one would have concluded
 the opposite. *A comparison is fair only if each side has its own best rate*,
 and it is the best only if the rates on both sides of it were tried.
@@ -457,6 +460,7 @@ the shape of an open 9; or 0 against 1, which is another.
 
 
 # %%
+@cache
 def begin(task: tuple | None, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     net = make_net()
@@ -467,7 +471,7 @@ def begin(task: tuple | None, seed: int) -> nn.Module:
 
 
 def few_shot(task: tuple | None, seed: int, pair=(3, 9), lr=0.1) -> float:
-    net = begin(task, seed)
+    net = copy.deepcopy(begin(task, seed))
     torch.manual_seed(seed)
     few = torch.randperm(5000)[:5]
     x, y = (each[torch.cat([few, -1 - few])] for each in training[pair])

@@ -13,8 +13,8 @@ the whole?**
 
 | name | shape | meaning |
 | --- | --- | --- |
-| `scores` | (n, k) or (n,) | one for each class, or one for yes and no |
-| `labels` | (n,) | the right class, or 0 and 1 |
+| scores | (n, k) or (n,) | one for each class, or one for yes and no |
+| labels | (n,) | the right class, or 0 and 1 |
 | count | a number | the items that a mean is the mean of |
 | metric | an object | sees batches, answers at the end |
 """

@@ -13,8 +13,8 @@ gradients. A run with sound ones can be wrong all the same.
 
 | name | shape | meaning |
 | --- | --- | --- |
-| `grad_input`, `grad_output` | as input and output | the gradients at a module's two sides |
-| `input`, `target` | `(n, ...)`, `(n,)` | what a batch is unpacked to |
+| gradients | as input and output | those at a module's two sides: `grad_input`, `grad_output` |
+| `input`, `target` | a row each | what a batch is unpacked to |
 | `predict` | | a function from input to output, in evaluation mode |
 | `learn` | | a learner that is about to be trained |
 """
@@ -514,7 +514,7 @@ at −0.9 / 64. What it learns dissolves the lower one.
 r"""
 ## The rest of the gallery: data
 
-The story's gallery holds six bugs of model and step. These are of the data, and
+The story's gallery holds five bugs of model and step. These are of the data, and
 each is one line away from health. A check returns a sentence with the numbers,
 or `None`.
 
@@ -821,7 +821,7 @@ check_rows(squeezed, few), check_repeats(noisy, few)
 # %% [markdown]
 r"""
 *Gradients left over.* Put the weights back and take the same step again: the
-gradient should be the same. If nobody cleared the first, it has doubled.
+gradient should be the same. If nobody clears it, each comes on top of the last.
 """
 
 

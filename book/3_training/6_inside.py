@@ -456,6 +456,8 @@ def plot_histograms(
     import matplotlib.pyplot as plt
 
     names = list(stats.kept if names is None else names)
+    if not names:
+        raise ValueError("no histograms: nothing was recorded")
     size = (1.75 * len(names), 2.4)
     figure, axes = plt.subplots(1, len(names), figsize=size, squeeze=False)
     for ax, name in zip(axes.flat, names, strict=True):
@@ -780,6 +782,9 @@ has a gradient that is not all zeros. Behind a `detach` none has one.
 # %% Does the gradient get everywhere? tags=["export"] module="inside.step_checks"
 def check_gradients(named: Iterable[tuple[str, Tensor]]) -> str | None:
     """After a backward pass, has each parameter a gradient, not all zero?"""
+    named = list(named)
+    if any(isinstance(each, Tensor) for each in named):
+        raise TypeError("got no names: pass `model.named_parameters()`")
     missed = [
         name
         for name, param in named

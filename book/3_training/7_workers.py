@@ -936,7 +936,8 @@ drawn = []
 for worker in (0, 1, 0):
     seed_worker(5, worker)
     drawn.append((torch.rand(()).item(), random.random(), np.random.rand()))
-assert drawn[0] == drawn[2] != drawn[1]
+assert_equal(drawn[0], drawn[2])
+assert drawn[1] != drawn[0]
 drawn[:2]
 
 # %% [markdown]
@@ -1475,7 +1476,7 @@ def watched(num_workers: int) -> dict[str, Tensor]:
 
 
 runs = {n: watched(n) for n in (0, 2)}
-assert set(runs[2]["who"].flatten().tolist()) == {0, 1}
+assert_equal(set(runs[2]["who"].flatten().tolist()), {0, 1})
 {n: round(run["ends"].max().item(), 2) for n, run in runs.items()}
 
 # %% alt="Bars over seconds. Without workers ten bars of a tenth of a second follow each other in one row. With two workers there are two rows, which begin after a gap, and the bars lie above each other in pairs: batches 0, 2 and 4 in the first row, 1 and 3 in the second." tags=["hide-input"]

@@ -132,17 +132,29 @@ y = draw(*columns.shape)
 assert_close(
     (columns * y).sum(), (x * fold(y, (7, 6), *options)).sum(), atol=1e-4
 )
-ones, counts = torch.ones(1, 1, 12, 12), {}
+ones, counts = torch.ones(1, 1, 13, 13), {}
 for stride in (1, 2, 3):
     columns = unfold(ones, 3, stride=stride, padding=1)
-    again = fold(columns, (12, 12), 3, stride=stride, padding=1)
+    again = fold(columns, (13, 13), 3, stride=stride, padding=1)
     counts[f"stride {stride}"] = again[0, 0]
+assert_equal(counts["stride 3"], ones[0, 0])
 {name: int(each.max()) for name, each in counts.items()}
 
-# %% alt="Three squares of 12 by 12 pixels whose shade says how many windows hold each. With stride 1 it is even but for the border. With stride 2 it is a chequered pattern of three shades. With stride 3 it is the same everywhere." tags=["hide-input"]
-figure = show_images([*counts.values()], [*counts])
-figure.set_size_inches(5, 2)
-plt.show()
+
+# %% alt="Three squares of 13 by 13 pixels whose shade says how many windows hold each. With stride 1 it is even but for the border. With stride 2 it is a chequered pattern of three shades. With stride 3 it is the same everywhere." tags=["hide-input"]
+def shades(squares: dict[str, Tensor]) -> None:
+    """Squares on one scale, from zero to their largest number."""
+    figure, axes = plt.subplots(
+        1, len(squares), figsize=(5.2, 2.1), layout="tight"
+    )
+    top = max(each.max().item() for each in squares.values())
+    for ax, (name, each) in zip(axes, squares.items()):
+        ax.imshow(each, cmap="viridis", vmin=0, vmax=top)
+        ax.set(title=name, xticks=[], yticks=[])
+    plt.show()
+
+
+shades(counts)
 
 # %% [markdown]
 r"""
@@ -209,16 +221,16 @@ assert_close(
     atol=1e-3,
 )
 
-# %% alt="Above, grey dots scattered around a sine and a smooth curve through them. Below, the derivative of that curve, which follows a cosine with small ripples." tags=["hide-input"]
+# %% alt="Above, grey dots scattered around a sine and a smooth curve through them. Below, the derivative of that curve, which follows a cosine with ripples." tags=["hide-input"]
 figure, (upper, lower) = plt.subplots(
-    2, 1, figsize=(5, 3.6), sharex=True, layout="tight"
+    2, 1, figsize=(5, 4), sharex=True, layout="tight"
 )
 upper.plot(time, noisy[0], ".", color="0.5", markersize=2, label="signal")
 upper.plot(time, smooth[0], label="mean of 31")
 lower.plot(time[inner], derivative[0, inner], label="slope of the mean")
 lower.plot(time[inner], time[inner].cos(), "--", label="cosine")
 for ax in (upper, lower):
-    ax.legend(loc="lower left", fontsize=9)
+    ax.legend(loc="lower center", ncols=2, bbox_to_anchor=(0.5, 1))
 plt.show()
 
 
@@ -289,9 +301,9 @@ assert_close(avg_pool1d(x, 3, 2, 1), F.avg_pool1d(x, 3, 2, 1))
 r"""
 ## As many windows as asked
 
-The mean over adaptive windows went axis by axis: a mean of means, over windows
-of equal size, is the mean. A maximum has the place to report as well, so it
-looks at each window as a whole:
+The mean over adaptive windows went axis by axis: the mean of a rectangle is the
+mean of its rows' means. A maximum has its place to report as well, so it looks at
+each window as a whole:
 """
 
 
@@ -538,10 +550,7 @@ assert (
 {name: round(each, 3) for name, each in spread.items()}
 
 # %% alt="Three squares. With kernels of 3 and of 5 a regular chequered pattern, with a kernel of 4 one even shade." tags=["hide-input"]
-shades = [each / each.max() for each in patterns.values()]
-figure = show_images(shades, [*patterns])
-figure.set_size_inches(5, 2)
-plt.show()
+shades(patterns)
 
 # %% [markdown]
 r"""
@@ -1040,13 +1049,14 @@ joined = []
 for stride in (8, 2):
     apart, together = Unfold(8, stride=stride), Fold((56, 56), 8, stride=stride)
     pieces = apart(sheet[None])
-    even = pieces - pieces.mean(1, keepdim=True) + sheet.mean()
+    even = pieces - pieces.mean(0) + sheet.mean()  # each column a piece
     counts = together(apart(torch.ones(1, 56, 56)))
     joined.append((together(even) / counts)[0])
 light = [each.mean(0)[[0, -1]].diff().item() for each in (sheet, *joined)]
+assert max(light[1:]) < 0.3 * light[0]
 [round(each, 2) for each in light]
 
-# %% alt="Four digits on a background that gets brighter to the right. Beside it the same with the light removed piece by piece: in pieces that do not overlap the seams show as a lattice, in pieces that overlap they do not." tags=["hide-input"]
+# %% alt="Four digits on a background that gets stronger to the right. Beside it the same with the light taken out piece by piece, paler around the digits: with pieces that do not overlap the seams show as a lattice, with pieces that overlap they do not." tags=["hide-input"]
 figure = show_images(
     [
         (each - each.min()) / (each.max() - each.min())
@@ -1300,6 +1310,6 @@ assert_close(large, repeated)
 
 # %% [markdown]
 r"""
-With these any network of the years before 2017 can be written, and those of
-{doc}`/4_convnets/6_resnet` have all they need already.
+With these the library has every window that networks of images and of signals
+are commonly made of.
 """

@@ -137,3 +137,8 @@ def test_a_histogram_gets_a_new_colour_whenever_the_count_doubles():
     (image,) = ax.images
     assert image.get_array().T.tolist() == 3 * [[1, 2, 2, 3, 6, 0]]
     assert image.get_extent() == [0, 9, -3, 3] and image.origin == "lower"
+
+
+def test_no_picture_of_nothing():
+    with pytest.raises(ValueError, match="nothing was recorded"):
+        plot_histograms(Statistics())

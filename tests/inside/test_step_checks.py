@@ -133,3 +133,9 @@ def test_squares_are_summed_in_float32(weight):
                 param *= 1 - 2**-8
 
     assert check_step_size(net, step) is None
+
+
+def test_parameters_without_names_are_refused():
+    net, _ = setup(0)
+    with pytest.raises(TypeError, match=r"pass `model\.named_parameters\(\)`"):
+        check_gradients(net.parameters())

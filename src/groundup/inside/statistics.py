@@ -113,6 +113,8 @@ def plot_histograms(
     import matplotlib.pyplot as plt
 
     names = list(stats.kept if names is None else names)
+    if not names:
+        raise ValueError("no histograms: nothing was recorded")
     size = (1.75 * len(names), 2.4)
     figure, axes = plt.subplots(1, len(names), figsize=size, squeeze=False)
     for ax, name in zip(axes.flat, names, strict=True):

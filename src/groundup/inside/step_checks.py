@@ -38,6 +38,9 @@ def check_parameters(loss: Tensor, parameters: Iterable[Tensor]) -> str | None:
 
 def check_gradients(named: Iterable[tuple[str, Tensor]]) -> str | None:
     """After a backward pass, has each parameter a gradient, not all zero?"""
+    named = list(named)
+    if any(isinstance(each, Tensor) for each in named):
+        raise TypeError("got no names: pass `model.named_parameters()`")
     missed = [
         name
         for name, param in named

@@ -30,7 +30,7 @@ from IPython.display import Markdown
 from groundup.testing import assert_equal
 
 # %% tags=["export"]
-"""MNIST, Fashion-MNIST, CIFAR-10: found, checked byte for byte, parsed by hand."""
+"""MNIST, Fashion-MNIST, CIFAR-10: found, checked by byte, parsed by hand."""
 
 import gzip
 import hashlib

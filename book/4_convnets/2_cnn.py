@@ -308,7 +308,9 @@ def _places(index: Tensor, input: Tensor, lie: _Geometry) -> Tensor:
     within = index // lie.size[1], index % lie.size[1]
     starts = (
         torch.arange(n, device=index.device) * step - before
-        for n, step, before in zip(index.shape[2:], lie.stride, lie.padding)
+        for n, step, before in zip(
+            index.shape[2:], lie.stride, lie.padding, strict=True
+        )
     )
     (down, right), (top, left) = lie.dilation, starts
     i, j = top[:, None] + within[0] * down, left + within[1] * right
@@ -371,7 +373,7 @@ every size of picture, is what the last layer of a network needs.
 
 # %% As many windows as asked tags=["export"] module="nn.functional.pooling" earns="torch.nn.functional.adaptive_avg_pool2d"
 def adaptive_avg_pool2d(
-    input: Tensor, output_size: int | None | Sequence[int | None]
+    input: Tensor, output_size: int | Sequence[int | None] | None
 ) -> Tensor:
     """Means of as many windows as asked: (*, h, w) -> (*, oh, ow)."""
     several = isinstance(output_size, Sequence)
@@ -381,7 +383,7 @@ def adaptive_avg_pool2d(
     if input.dim() not in (3, 4):
         shape = tuple(input.shape)
         raise ValueError(f"expected images of 3 or 4 axes, got {shape}")
-    for axis, n in zip((-2, -1), wanted):
+    for axis, n in zip((-2, -1), wanted, strict=True):
         if n is not None:
             input = _means(input, axis, n)
     return input
@@ -492,7 +494,7 @@ class AvgPool2d(Module):
 class AdaptiveAvgPool2d(Module):
     """Means of as many windows as asked: (*, h, w) -> (*, oh, ow)."""
 
-    def __init__(self, output_size: int | None | Sequence[int | None]):
+    def __init__(self, output_size: int | Sequence[int | None] | None):
         self.output_size = output_size
 
     def forward(self, input: Tensor) -> Tensor:

@@ -326,7 +326,7 @@ _parts(7, 3)
 # %% The largest of each tags=["export"] module="nn.functional.adaptive" earns="torch.nn.functional.adaptive_max_pool2d"
 def adaptive_max_pool2d(
     input: Tensor,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The largest of as many windows as asked: (*, h, w) -> (*, oh, ow)."""
@@ -460,7 +460,7 @@ def _enlarged(
 ) -> list[int]:
     """Rows and columns; `steps` are stride, padding and dilation."""
     sizes = []
-    for axis, (step, edge, gap) in enumerate(zip(*steps)):
+    for axis, (step, edge, gap) in enumerate(zip(*steps, strict=True)):
         if more[axis] >= max(step, gap):
             text = f"output_padding {more} is not less than the stride {step}"
             raise RuntimeError(f"{text} or the dilation {gap}")
@@ -761,11 +761,13 @@ class Transposed(Transposed):
         steps = self.stride, self.padding, self.dilation, self.kernel_size
         least = [
             (n - 1) * step - 2 * edge + gap * (size - 1) + 1
-            for n, step, edge, gap, size in zip(sizes, *steps)
+            for n, step, edge, gap, size in zip(sizes, *steps, strict=True)
         ]
-        more = tuple(n - low for n, low in zip(rest, least))
-        if any(not 0 <= m < s for m, s in zip(more, self.stride)):
-            most = [low + s - 1 for low, s in zip(least, self.stride)]
+        more = tuple(n - low for n, low in zip(rest, least, strict=True))
+        if any(not 0 <= m < s for m, s in zip(more, self.stride, strict=True)):
+            most = [
+                low + s - 1 for low, s in zip(least, self.stride, strict=True)
+            ]
             raise ValueError(f"output_size {rest}: not from {least} to {most}")
         return more
 
@@ -952,7 +954,7 @@ class AdaptiveMaxPool2d(Module):
 
     def __init__(
         self,
-        output_size: int | None | Sequence[int | None],
+        output_size: int | Sequence[int | None] | None,
         return_indices: bool = False,
     ):
         self.output_size, self.return_indices = output_size, return_indices

@@ -1,5 +1,5 @@
 # Extracted from book/0_workshop/2_data.py; edit it there.
-"""MNIST, Fashion-MNIST, CIFAR-10: found, checked byte for byte, parsed by hand."""
+"""MNIST, Fashion-MNIST, CIFAR-10: found, checked by byte, parsed by hand."""
 
 import gzip
 import hashlib

@@ -45,7 +45,7 @@ class AdaptiveMaxPool2d(Module):
 
     def __init__(
         self,
-        output_size: int | None | Sequence[int | None],
+        output_size: int | Sequence[int | None] | None,
         return_indices: bool = False,
     ):
         self.output_size, self.return_indices = output_size, return_indices

@@ -70,7 +70,7 @@ class AvgPool2d(Module):
 class AdaptiveAvgPool2d(Module):
     """Means of as many windows as asked: (*, h, w) -> (*, oh, ow)."""
 
-    def __init__(self, output_size: int | None | Sequence[int | None]):
+    def __init__(self, output_size: int | Sequence[int | None] | None):
         self.output_size = output_size
 
     def forward(self, input: Tensor) -> Tensor:

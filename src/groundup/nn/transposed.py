@@ -81,11 +81,13 @@ class Transposed(Module):
         steps = self.stride, self.padding, self.dilation, self.kernel_size
         least = [
             (n - 1) * step - 2 * edge + gap * (size - 1) + 1
-            for n, step, edge, gap, size in zip(sizes, *steps)
+            for n, step, edge, gap, size in zip(sizes, *steps, strict=True)
         ]
-        more = tuple(n - low for n, low in zip(rest, least))
-        if any(not 0 <= m < s for m, s in zip(more, self.stride)):
-            most = [low + s - 1 for low, s in zip(least, self.stride)]
+        more = tuple(n - low for n, low in zip(rest, least, strict=True))
+        if any(not 0 <= m < s for m, s in zip(more, self.stride, strict=True)):
+            most = [
+                low + s - 1 for low, s in zip(least, self.stride, strict=True)
+            ]
             raise ValueError(f"output_size {rest}: not from {least} to {most}")
         return more
 

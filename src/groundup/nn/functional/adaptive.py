@@ -20,7 +20,7 @@ def _parts(size: int, n_windows: int | None) -> list[slice]:
 
 def adaptive_max_pool2d(
     input: Tensor,
-    output_size: int | None | Sequence[int | None],
+    output_size: int | Sequence[int | None] | None,
     return_indices: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The largest of as many windows as asked: (*, h, w) -> (*, oh, ow)."""

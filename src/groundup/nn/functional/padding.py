@@ -21,7 +21,7 @@ def pad(
         shape = tuple(input.shape)
         raise RuntimeError(f"padding {tuple(pad)} does not fit a shape {shape}")
     output = input
-    for axis, edges in enumerate(zip(pad[::2], pad[1::2]), 1):
+    for axis, edges in enumerate(zip(pad[::2], pad[1::2], strict=True), 1):
         if edges == (0, 0):
             continue
         if mode == "constant":

@@ -39,7 +39,7 @@ def _enlarged(
 ) -> list[int]:
     """Rows and columns; `steps` are stride, padding and dilation."""
     sizes = []
-    for axis, (step, edge, gap) in enumerate(zip(*steps)):
+    for axis, (step, edge, gap) in enumerate(zip(*steps, strict=True)):
         if more[axis] >= max(step, gap):
             text = f"output_padding {more} is not less than the stride {step}"
             raise RuntimeError(f"{text} or the dilation {gap}")

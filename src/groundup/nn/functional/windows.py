@@ -14,7 +14,9 @@ def windows(
 ) -> Tensor:
     """All windows, as a view: (n, c, h, w) -> (n, c, kh, kw, oh, ow)."""
     (n, c, h, w), (kh, kw) = input.shape, kernel_size
-    spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel_size)]
+    spans = [
+        d * (k - 1) + 1 for d, k in zip(dilation, kernel_size, strict=True)
+    ]
     if min(*stride, *dilation) < 1:
         text = f"stride {stride} and dilation {dilation} must be positive"
         raise RuntimeError(text)
@@ -55,5 +57,5 @@ def frame(
         return [left, left, top, top]
     if stride != (1, 1):
         raise RuntimeError("padding='same' needs a stride of 1")
-    totals = [d * (k - 1) for d, k in zip(dilation, kernel_size)]
+    totals = [d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True)]
     return [n for t in reversed(totals) for n in (t // 2, t - t // 2)]

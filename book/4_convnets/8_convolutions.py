@@ -403,7 +403,7 @@ r"""
 
 A convolution with stride 2 halves a picture. To make one larger again, a layer
 may do what the backward pass does: hand each number, times the weights, to all
-pixels of its window. That is called a *transposed convolution*
+pixels of its window. That is called a {term}`transposed convolution`
 {cite:p}`dumoulin2016`, and `conv2d_input` of
 {doc}`/4_convnets/1_convolution` is its whole arithmetic. (It is no inverse:
 transposing a matrix does not invert it.)

@@ -9,5 +9,6 @@ from groundup import manual as manual
 from groundup import nn as nn
 from groundup import optim as optim
 from groundup import training as training
+from groundup import vision as vision
 
 __version__ = "0.2.0"

@@ -69,8 +69,8 @@ plt.show()
 
 # %% [markdown]
 r"""
-The nine numbers are a *kernel*; sliding it over a picture is a *convolution*
-{cite:p}`lecun1989`. (A mathematician would first turn the kernel by half a turn and
+The nine numbers are a {term}`kernel`; sliding it over a picture is a
+{term}`convolution` {cite:p}`lecun1989`. (A mathematician would first turn the kernel by half a turn and
 call ours a *cross-correlation*. Weights are learned, so nobody minds, until
 somebody compares with another program: an exercise.)
 
@@ -607,7 +607,8 @@ $A^\mathsf{T}$ belong together if and only if for every $x$ and $y$
 $$ \langle A x, y \rangle = \langle x, A^\mathsf{T} y \rangle , $$
 
 two sums of products that need no third program. The test is called the
-*adjoint test*. Strides that do not divide the picture, frames and gaps included:
+{term}`adjoint test`. Strides that do not divide the picture, frames and gaps
+included:
 """
 
 # %%

@@ -112,9 +112,6 @@ assert_close(normalised.mean((0, 2, 3)), torch.zeros(3), atol=1e-6)
 assert_close(normalised.std((0, 2, 3), correction=0), torch.ones(3), rtol=1e-5)
 batch_norm(few)[:3]
 
-# %% Torch's agrees tags=["reference"]
-assert_close(batch_norm(maps), F.batch_norm(maps, None, None, training=True))
-
 # %% [markdown]
 r"""
 ## The gradient goes through the statistics
@@ -178,23 +175,17 @@ def batch_norm_gradient(x: Tensor, grad: Tensor, eps: float = 1e-5) -> Tensor:
 
 by_hand = batch_norm_gradient(x.detach(), pull)
 assert_close(by_hand, tried)
-by_hand.T
+assert_close(by_hand.sum().item(), 0.0, atol=1e-12)
+stretch = (by_hand * batch_norm(x.detach())).sum().item()
+assert abs(stretch) < 1e-4  # not quite 0, since eps does not stretch
+by_hand.T, stretch
 
 # %% [markdown]
 r"""
 The formula can be read without a derivation. Shift all inputs of a channel alike,
 or stretch them: the output stays. So no gradient may point in these directions,
 and what is subtracted is $g$'s part along the constant vector and along $\hat x$.
-"""
 
-# %%
-stretch = (by_hand * batch_norm(x.detach())).sum().item()
-assert_close(by_hand.sum().item(), 0.0, atol=1e-12)
-assert abs(stretch) < 1e-4  # but for eps, which does not stretch
-stretch
-
-# %% [markdown]
-r"""
 In the library the formula is a {doc}`Function </2_backward/9_engine>`. A scale
 $\gamma$ and a shift $\beta$ for each channel, whose use comes below, ride along at no
 cost. It also returns the statistics and takes their gradients, $1/m$ and
@@ -295,9 +286,8 @@ averages are constants, and each image is on its own. Which life is on is said b
 
 A subtlety that nearly everyone gets wrong: the batch is *divided* by $\sigma$ with
 $\sigma^2 = \frac1m\sum(x-\mu)^2$. That is smaller than the variance of all images,
-by $(m-1)/m$ on average, because $\mu$ was fitted to the same few. In training this
-does not matter. But the running variance stands for all images, so the one that is
-*kept* is divided by $m - 1$.
+by $(m-1)/m$ on average, because $\mu$ was fitted to the same few. The variance that
+is *kept* stands for all images, and is divided by $m - 1$.
 """
 
 # %%
@@ -764,7 +754,7 @@ for kind in ("batch", "layer"):
     table[kind] = torch.tensor(scores)
 
 gap = (table["layer"] - table["batch"]).mean(1)
-assert gap[0] > 0.2 and abs(gap[3]) < 0.05
+assert gap[0] > 0.2 and gap[2:].abs().amax() < 0.05
 
 # %% alt="Accuracy against batch size, from 2 to 32, two lines with narrow bands. Layer norm is level near 0.8. Batch norm meets it at 32 and 8, loses some at 4, and falls to less than half of it at 2." tags=["hide-input"]
 plt.figure(figsize=(5, 2.8))
@@ -886,6 +876,34 @@ def sizes(seed: int) -> dict[str, float]:
 
 # %% [markdown]
 r"""
+| size | batch | layer | group | instance |
+| --- | --- | --- | --- | --- |
+| 2 | {record}`sizes.batch 2:.1%` | {record}`sizes.layer 2:.1%` | {record}`sizes.group 2:.1%` | {record}`sizes.instance 2:.1%` |
+| 4 | {record}`sizes.batch 4:.1%` | {record}`sizes.layer 4:.1%` | {record}`sizes.group 4:.1%` | {record}`sizes.instance 4:.1%` |
+| 8 | {record}`sizes.batch 8:.1%` | {record}`sizes.layer 8:.1%` | {record}`sizes.group 8:.1%` | {record}`sizes.instance 8:.1%` |
+| 16 | {record}`sizes.batch 16:.1%` | {record}`sizes.layer 16:.1%` | {record}`sizes.group 16:.1%` | {record}`sizes.instance 16:.1%` |
+| 32 | {record}`sizes.batch 32:.1%` | {record}`sizes.layer 32:.1%` | {record}`sizes.group 32:.1%` | {record}`sizes.instance 32:.1%` |
+| 64 | {record}`sizes.batch 64:.1%` | {record}`sizes.layer 64:.1%` | {record}`sizes.group 64:.1%` | {record}`sizes.instance 64:.1%` |
+| 256 | {record}`sizes.batch 256:.1%` | {record}`sizes.layer 256:.1%` | {record}`sizes.group 256:.1%` | {record}`sizes.instance 256:.1%` |
+| 1024 | {record}`sizes.batch 1024:.1%` | {record}`sizes.layer 1024:.1%` | {record}`sizes.group 1024:.1%` | {record}`sizes.instance 1024:.1%` |
+
+At 32 batch normalisation is ahead; group normalisation's lead over it is
+{record}`sizes.group - batch at 32:.1%`. At two it is
+{record}`sizes.group - batch at 2:.1%`. From the one to the other batch
+normalisation loses {record}`sizes.batch: 32 - 2:.1%`, though it takes sixteen times
+as many steps, from which group normalisation gains (its loss is
+{record}`sizes.group: 32 - 2:.1%`). Without places, where $m$ is the batch, the loss
+was {record}`sizes.dense batch: 32 - 2:.1%`: what counts is $m$, not the images. The
+noise of the running averages has hardly a part in it: with the statistics of all
+images in their place, the first entry is {record}`sizes.batch 2, averages anew:.1%`.
+
+Two columns end badly for reasons of their own. In batches of 1024 these images make
+four steps, too few for any norm, and the running averages are still mostly what
+they began with. And what instance normalisation takes from each channel of an image
+is its mean, the very thing that the mean at the end of this network passes on.
+(Batch normalisation did best at the highest of its three rates at all sizes but
+the last, and may have more to gain.)
+
 ## What we built
 
 * `batch_norm` (`nn.functional`): by the batch's statistics with their gradient,
@@ -900,8 +918,7 @@ own mean, is too small by $(m-1)/m$ on average.
 :::
 
 :::{dropdown} Which two directions does no gradient of a normalised channel have?
-That of a shift of all its inputs, and that of a stretch: both leave the output
-as it is.
+Those of a shift and of a stretch of all its inputs: both leave the output as it is.
 :::
 
 :::{dropdown} A layer of weights stands before the normalisation. What does its bias do?
@@ -910,9 +927,8 @@ work.
 :::
 
 :::{dropdown} Why is `no_grad` no sign that training is over?
-Gradients may be off while the layer should train (to let the averages settle),
-and on while it should not (a frozen layer in a model that is being fine-tuned,
-or the gradient of an image). Only `train` and `eval` say which life is meant.
+Gradients may be off while the averages should settle, and on while they should not
+move, in a frozen layer. Only `train` and `eval` say which life is meant.
 :::
 
 ## Exercises

@@ -403,7 +403,7 @@ r"""
 
 A convolution with stride 2 halves a picture. To make one larger again, a layer
 may do what the backward pass does: hand each number, times the weights, to all
-pixels of its window. That is called a *transposed convolution*
+pixels of its window. That is called a {term}`transposed convolution`
 {cite:p}`dumoulin2016`, and `conv2d_input` of
 {doc}`/4_convnets/1_convolution` is its whole arithmetic. (It is no inverse:
 transposing a matrix does not invert it.)
@@ -506,7 +506,9 @@ def conv_transpose2d(
     more = pair(output_padding)
     sizes = _enlarged(input, weight.shape[2:], steps, more)
     shape = len(input), weight.shape[1] * groups, *sizes
-    wide = torch.promote_types(input.dtype, torch.float32)
+    wide = input.dtype
+    if input.is_floating_point():
+        wide = torch.promote_types(wide, torch.float32)
     kernel, small = weight.to(wide), input.to(wide)
     output = conv2d_input(shape, kernel, small, *steps, groups)
     if bias is not None:

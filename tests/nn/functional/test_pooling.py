@@ -82,6 +82,14 @@ def test_every_size_is_torchs_or_refused_by_both(
         assert_close(actual, expected)
 
 
+@pytest.mark.parametrize("function", [max_pool2d, avg_pool2d])
+def test_a_window_without_size_is_refused(function):
+    with pytest.raises(RuntimeError, match=r"\(0, 2\), moved by \(1, 1\)"):
+        function(torch.zeros(1, 4, 4), (0, 2), 1)
+    with pytest.raises(RuntimeError, match=r"moved by \(1, 0\)"):
+        function(torch.zeros(1, 4, 4), 2, (1, 0))
+
+
 def test_a_nan_is_the_largest():
     x = torch.tensor([[[1.0, torch.nan], [2.0, 3.0]]])
     assert max_pool2d(x, 2).isnan().all()
@@ -90,3 +98,8 @@ def test_a_nan_is_the_largest():
 def test_integers_are_pooled():
     x = torch.arange(16).view(1, 4, 4)
     assert_close(max_pool2d(x, 3, 2, 1), F.max_pool2d(x, 3, 2, 1))
+    for numbers in (x, -x):
+        for include in (True, False):
+            options = 3, 2, 1, False, include
+            expected = F.avg_pool2d(numbers, *options)
+            assert_close(avg_pool2d(numbers, *options), expected)

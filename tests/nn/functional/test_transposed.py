@@ -120,3 +120,9 @@ def test_half_precision_is_rounded_once(name):
         theirs = op.op(*args, **kwargs)
         errors = [(each - exact).abs().max() for each in (ours, theirs)]
         assert errors[0] <= errors[1]
+
+
+def test_integers_are_exact():
+    x, w = (torch.randint(2**28, s) for s in ((1, 2, 3, 3), (2, 1, 2, 2)))
+    expected = F.conv_transpose2d(x, w, stride=2)
+    assert_close(conv_transpose2d(x, w, stride=2), expected)

@@ -112,7 +112,9 @@ def avg_pool2d(
     if divisor is None:
         ones = input.new_ones((1, 1, *input.shape[-2:]))
         divisor = _patches(ones, lie, float(count_include_pad), 0.0).sum((2, 3))
-    return (sums / divisor).view(*input.shape[:-2], *sums.shape[2:])
+    mode = None if input.is_floating_point() else "trunc"  # integers stay so
+    means = sums.div(divisor, rounding_mode=mode)
+    return means.view(*input.shape[:-2], *means.shape[2:])
 
 
 def adaptive_avg_pool2d(

@@ -70,7 +70,9 @@ def conv_transpose2d(
     more = pair(output_padding)
     sizes = _enlarged(input, weight.shape[2:], steps, more)
     shape = len(input), weight.shape[1] * groups, *sizes
-    wide = torch.promote_types(input.dtype, torch.float32)
+    wide = input.dtype
+    if input.is_floating_point():
+        wide = torch.promote_types(wide, torch.float32)
     kernel, small = weight.to(wide), input.to(wide)
     output = conv2d_input(shape, kernel, small, *steps, groups)
     if bias is not None:

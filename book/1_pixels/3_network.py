@@ -765,7 +765,7 @@ assert_close(flat(t), tents(t, 4), atol=1e-4)
 # %% [markdown]
 r"""
 On images, the sources' convolutional network of eighteen layers reaches 99.4 %
-in one epoch; part 4 builds it. Depth is hard to train without care, and part 2
+in one epoch; {doc}`/4_convnets/6_resnet` builds it and repeats that. Depth is hard to train without care, and part 2
 is about that care.
 
 ## What we built

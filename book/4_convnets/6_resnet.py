@@ -190,7 +190,8 @@ round(loss, 3)
 # %% [markdown]
 r"""
 Was one rate just wrong for the plain network, or one seed? Both kinds at three
-depths, on the 2,000 images for three epochs, each with its own best rate of three:
+depths, on the 2,000 images for three epochs, each with its own best rate of
+three:
 """
 
 
@@ -226,14 +227,16 @@ r"""
 | 28 | {record}`depth.Plain 28:.3f` | {record}`depth.Residual 28:.3f` |
 | 44 | {record}`depth.Plain 44:.3f` | {record}`depth.Residual 44:.3f` |
 
-Of two plain networks the deep one is worse by
-{record}`depth.Plain 44 - Plain 12:.3f`, and on every seed. The residual one of 44
-layers is ahead of the plain twelve ({record}`depth.Residual 44 - Plain 12:.3f`)
-and of its own twelve ({record}`depth.Residual 44 - Residual 12:.3f`). Here is the
-small run of above, with one rate and one seed:
+The plain networks get worse with their depth, on every seed, and at 44 by
+{record}`depth.Plain 44 - Plain 12:.2f`. The residual one of 44 layers is ahead of
+the plain twelve (by {record}`depth.Residual 44 - Plain 12:.2f`). Against its own
+twelve it gains less ({record}`depth.Residual 44 - Residual 12:.2f`), and past 28
+nothing in so short a training: that depth does no harm is the finding, and not
+that more of it always helps. Here is the small run of above, with one rate and one
+seed:
 """
 
-# %% alt="Training loss over the number of layers, 12, 28 and 44. The line of the plain networks rises steeply, from about 0.9 to above 2. The line of the residual ones lies below it and falls slightly." tags=["hide-input"]
+# %% alt="Training loss over the number of layers, 12, 28 and 44. The line of the plain networks rises from about 0.9 to about 2 and stays there. The line of the residual ones lies below it, near 0.7, and is nearly flat." tags=["hide-input"]
 run = 2000, 2, 0.01, 0
 small = {
     Plain: (loss12, trained(Plain, 28, *run)[1], loss44),
@@ -283,6 +286,7 @@ figure, ax = plt.subplots(figsize=(5.2, 2.6))
 for block, each in norms.items():
     ax.plot(range(1, 22), each, "o-", ms=3, label=block.__name__.lower())
 ax.set(xlabel="block", ylabel="norm of the gradient", yscale="log")
+ax.set_xticks([1, 7, 14, 21])
 ax.legend()
 plt.show()
 
@@ -340,10 +344,21 @@ Markdown(head + "\n".join(lines))
 
 # %% [markdown]
 r"""
-The plain network of 44 layers breaks its promise, and on each of five seeds. Its
-loss is so rugged that the gradient holds for less than the smallest useful step;
-behind it lies another slope. The residual one keeps most of what it says. That is
-what the identity path gives: not more ability, but gradients that can be believed
+The plain network of 44 layers breaks its promise, on each of five seeds. Its
+gradient is not wrong, as a shorter step shows:
+"""
+
+# %%
+short = [promise(drawn(Plain, 44, seed), step=1e-6) for seed in range(3)]
+kept = [round(had / promised, 2) for promised, had in short]
+assert min(kept) > 0.6
+kept
+
+# %% [markdown]
+r"""
+It holds for a hundredth of the way, too short to get anywhere; behind that lies
+another slope. The residual network keeps its word for the whole step. That is
+what the identity path gives: no more weights, but gradients that can be believed
 for long enough to walk along.
 
 ## The block of the library
@@ -358,8 +373,6 @@ need.
 
 # %% The kernels of a block tags=["export"]
 """Residual networks (He et al., 2015), under torchvision's names."""
-
-Norm = Callable[[int], Module]
 
 
 def _conv3x3(
@@ -408,7 +421,7 @@ class BasicBlock(Module):
         groups: int = 1,
         base_width: int = 64,
         dilation: int = 1,
-        norm_layer: Norm | None = None,
+        norm_layer: Callable[[int], Module] | None = None,
     ):
         _check_basic(groups, base_width, dilation)
         norm = norm_layer or BatchNorm2d
@@ -464,7 +477,7 @@ class Bottleneck(Module):
         groups: int = 1,
         base_width: int = 64,
         dilation: int = 1,
-        norm_layer: Norm | None = None,
+        norm_layer: Callable[[int], Module] | None = None,
     ):
         width, wide = _inner(planes, base_width) * groups, 4 * planes
         norm = norm_layer or BatchNorm2d
@@ -644,7 +657,7 @@ class ResNet(Module):
         groups: int = 1,
         width_per_group: int = 64,
         replace_stride_with_dilation: Sequence[bool] | None = None,
-        norm_layer: Norm | None = None,
+        norm_layer: Callable[[int], Module] | None = None,
         *,
         stem: str = "imagenet",
         in_channels: int = 3,
@@ -736,7 +749,9 @@ for make in (resnet18, resnet34, resnet50):
     size = sum(param.numel() for param in model.parameters())
     names = len(model.state_dict())
     rows.append((make.__name__, len(convs), len(found), names, size))
-rows
+lines = [f"| {' | '.join(map(str, row))} |" for row in rows]
+head = "| network | kernels | norms | names in the state | parameters |\n"
+Markdown(head + "| --- | --- | --- | --- | --- |\n" + "\n".join(lines))
 
 # %% [markdown]
 r"""
@@ -822,15 +837,13 @@ def three_seven(seed: int) -> dict[str, float]:
 
 # %%
 reached = three_or_seven(seed=0)
-assert reached > 0.99
+assert reached > 0.994
 round(reached, 4)
 
 # %% [markdown]
 r"""
-Over five seeds it is {record}`three_seven.right:.2%`, where the sources' has 99.41 %.
-The one hidden layer needed forty epochs for one point less. (The 2,038 images
-were used for nothing but this: rate and width were chosen beforehand, on
-TODO.)
+In the mean of five seeds it is {record}`three_seven.right:.2%`, above the number
+in that table's last line. Rate and width are a first guess and were not tuned.
 
 ## What we built
 
@@ -854,12 +867,12 @@ one place in `downsample` are not counted, nor are the norms.
 """
 
 # %% tags=["answer"]
-counted = [
+layers = [
     name
     for name, m in resnet18().named_modules()
     if isinstance(m, (Conv2d, Linear)) and "downsample" not in name
 ]
-assert_equal(len(counted), 18)
+assert_equal(len(layers), 18)
 
 # %% [markdown]
 r"""

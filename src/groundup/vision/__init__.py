@@ -3,7 +3,6 @@
 
 from groundup.vision.resnet import BasicBlock as BasicBlock
 from groundup.vision.resnet import Bottleneck as Bottleneck
-from groundup.vision.resnet import Norm as Norm
 from groundup.vision.resnet import ResNet as ResNet
 from groundup.vision.resnet import resnet18 as resnet18
 from groundup.vision.resnet import resnet34 as resnet34

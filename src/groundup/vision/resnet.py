@@ -15,8 +15,6 @@ from groundup.nn.module import Module
 from groundup.nn.norm import BatchNorm2d
 from groundup.nn.pool import AdaptiveAvgPool2d, MaxPool2d
 
-Norm = Callable[[int], Module]
-
 
 def _conv3x3(
     inplanes: int, planes: int, stride: int = 1, **options: Any
@@ -57,7 +55,7 @@ class BasicBlock(Module):
         groups: int = 1,
         base_width: int = 64,
         dilation: int = 1,
-        norm_layer: Norm | None = None,
+        norm_layer: Callable[[int], Module] | None = None,
     ):
         _check_basic(groups, base_width, dilation)
         norm = norm_layer or BatchNorm2d
@@ -94,7 +92,7 @@ class Bottleneck(Module):
         groups: int = 1,
         base_width: int = 64,
         dilation: int = 1,
-        norm_layer: Norm | None = None,
+        norm_layer: Callable[[int], Module] | None = None,
     ):
         width, wide = _inner(planes, base_width) * groups, 4 * planes
         norm = norm_layer or BatchNorm2d
@@ -193,7 +191,7 @@ class ResNet(Module):
         groups: int = 1,
         width_per_group: int = 64,
         replace_stride_with_dilation: Sequence[bool] | None = None,
-        norm_layer: Norm | None = None,
+        norm_layer: Callable[[int], Module] | None = None,
         *,
         stem: str = "imagenet",
         in_channels: int = 3,

@@ -61,7 +61,7 @@ torch's kernel, which the function above has earned.
 """
 
 
-# %% What is refused tags=["export", "internal"]
+# %% What is refused tags=["export"]
 """Convolutions as layers."""
 
 from torch.nn.functional import conv2d as fast_conv2d
@@ -69,14 +69,13 @@ from torch.nn.functional import conv2d as fast_conv2d
 EDGES = "zeros", "reflect", "replicate", "circular"
 
 
-def check_options(
+def _check_options(
     channels: tuple[int, int],
     groups: int,
-    padding: tuple[int, ...] | str,
-    stride: tuple[int, ...],
+    padding: tuple[int, int] | str,
+    stride: tuple[int, int],
     padding_mode: str,
 ) -> None:
-    """A ValueError that says which options do not go together."""
     if groups < 1 or any(n % groups for n in channels):
         text = f"{channels} channels do not split into {groups} groups"
         raise ValueError(text)
@@ -86,13 +85,13 @@ def check_options(
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
             raise ValueError(f"padding {padding!r}: not same or valid")
-        if padding == "same" and {*stride} != {1}:
+        if padding == "same" and stride != (1, 1):
             raise ValueError("padding='same' needs a stride of 1")
 
 
 # %%
 try:
-    check_options((3, 8), 2, (1, 1), (1, 1), "zeros")
+    _check_options((3, 8), 2, (1, 1), (1, 1), "zeros")
 except ValueError as error:
     message = str(error)
 message
@@ -137,7 +136,7 @@ class Conv2d(Conv2d):
     def _make(self, bias: bool, like: dict[str, Any]) -> None:
         channels, groups = (self.in_channels, self.out_channels), self.groups
         edges = self.padding, self.stride, self.padding_mode
-        check_options(channels, groups, *edges)
+        _check_options(channels, groups, *edges)
         shape = channels[1], channels[0] // groups, *self.kernel_size
         self.weight = Parameter(torch.empty(shape, **like))
         self.register_parameter(
@@ -179,8 +178,7 @@ class Conv2d(Conv2d):
     def extra_repr(self) -> str:
         """The sizes, and the options that are not the usual ones."""
         shown = {"kernel_size": self.kernel_size, "stride": self.stride}
-        none, one = ((n,) * len(self.stride) for n in (0, 1))
-        usual = {"padding": none, "dilation": one, "groups": 1}
+        usual = {"padding": (0, 0), "dilation": (1, 1), "groups": 1}
         for name, value in usual.items():
             if (own := getattr(self, name)) != value:
                 shown[name] = own

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from groundup.datasets import mnist
-from groundup.nn.conv import Conv2d, check_options
+from groundup.nn.conv import Conv2d, _check_options
 from groundup.nn.functional.convolution import conv2d
 from groundup.nn.functional.padding import pad
 from groundup.nn.functional.pooling import (
@@ -632,15 +632,56 @@ class Conv1d(Module):
 
 # %% [markdown]
 r"""
-Its weight, its start and how it prints are those of two axes, word for word:
+It starts as a layer of two axes does. What it prints, and what transposed layers
+print, are the options that are not the usual ones:
+"""
+
+
+# %% How such layers print tags=["export", "internal"] module="nn.sequence"
+def described(layer: Any) -> str:
+    """Channels, sizes and the options that are not the usual ones."""
+    none, one = ((n,) * len(layer.stride) for n in (0, 1))
+    shown = {"kernel_size": layer.kernel_size, "stride": layer.stride}
+    usual = {"padding": none, "dilation": one}
+    usual |= {"output_padding": none, "groups": 1}
+    for name, value in usual.items():
+        if (own := getattr(layer, name, value)) != value:
+            shown[name] = own
+    if layer.bias is None:
+        shown["bias"] = False
+    if layer.padding_mode != "zeros":
+        shown["padding_mode"] = layer.padding_mode
+    options = ", ".join(f"{name}={value}" for name, value in shown.items())
+    return f"{layer.in_channels}, {layer.out_channels}, {options}"
+
+
+# %%
+described(Conv2d(4, 6, 3, groups=2, bias=False))
+
+
+# %% [markdown]
+r"""
+Forward is one call, unless the frame holds other numbers than zeros:
 """
 
 
 # %% The methods of Conv1d tags=["export"] module="nn.sequence"
 class Conv1d(Conv1d):
-    _make = Conv2d._make
     reset_parameters = Conv2d.reset_parameters
-    extra_repr = Conv2d.extra_repr
+
+    def _make(self, bias: bool, like: dict[str, Any]) -> None:
+        channels, groups = (self.in_channels, self.out_channels), self.groups
+        edges = self.padding, (1, *self.stride), self.padding_mode
+        _check_options(channels, groups, *edges)
+        shape = channels[1], channels[0] // groups, *self.kernel_size
+        self.weight = Parameter(torch.empty(shape, **like))
+        start = Parameter(torch.empty(channels[1], **like)) if bias else None
+        self.register_parameter("bias", start)
+        self.reset_parameters()
+
+    def extra_repr(self) -> str:
+        """The sizes, and the options that are not the usual ones."""
+        return described(self)
 
     def forward(self, input: Tensor) -> Tensor:
         """What the kernels find, at every place."""
@@ -714,7 +755,7 @@ class Transposed(Transposed):
     def _make(self, bias: bool, like: dict[str, Any]) -> None:
         channels = self.in_channels, self.out_channels
         groups, mode = self.groups, self.padding_mode
-        check_options(channels, groups, self.padding, self.stride, mode)
+        _check_options(channels, groups, self.padding, (1, 1), mode)
         if mode != "zeros":
             text = f"padding_mode {mode!r}: only zeros"
             raise ValueError(f"{text} for a transposed convolution")
@@ -726,14 +767,7 @@ class Transposed(Transposed):
 
     def extra_repr(self) -> str:
         """As a convolution, and how many rows more there are."""
-        text = Conv2d.extra_repr(self)
-        if not any(self.output_padding):
-            return text
-        more = f"output_padding={self.output_padding}"
-        for later in (", groups=", ", bias="):
-            if later in text:
-                return text.replace(later, f", {more}{later}", 1)
-        return f"{text}, {more}"
+        return described(self)
 
 
 # %%

@@ -10,6 +10,7 @@ from groundup.nn.adaptive import AdaptiveMaxPool1d as AdaptiveMaxPool1d
 from groundup.nn.adaptive import AdaptiveMaxPool2d as AdaptiveMaxPool2d
 from groundup.nn.container import ModuleList as ModuleList
 from groundup.nn.container import Sequential as Sequential
+from groundup.nn.conv import EDGES as EDGES
 from groundup.nn.conv import Conv2d as Conv2d
 from groundup.nn.flatten import Flatten as Flatten
 from groundup.nn.folding import Fold as Fold

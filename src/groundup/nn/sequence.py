@@ -2,16 +2,18 @@
 """Layers along one axis."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as kernels
 from torch import Tensor
 
-from groundup.nn.conv import Conv2d
+from groundup.nn.conv import Conv2d, _check_options
 from groundup.nn.functional.padding import pad
 from groundup.nn.functional.sequence import single
 from groundup.nn.functional.windows import frame
 from groundup.nn.module import Module
+from groundup.nn.parameter import Parameter
 from groundup.nn.pool import AvgPool2d, MaxPool2d
 
 
@@ -40,9 +42,21 @@ class Conv1d(Module):
         self.groups, self.padding_mode = groups, padding_mode
         self._make(bias, {"device": device, "dtype": dtype})
 
-    _make = Conv2d._make
     reset_parameters = Conv2d.reset_parameters
-    extra_repr = Conv2d.extra_repr
+
+    def _make(self, bias: bool, like: dict[str, Any]) -> None:
+        channels, groups = (self.in_channels, self.out_channels), self.groups
+        edges = self.padding, (1, *self.stride), self.padding_mode
+        _check_options(channels, groups, *edges)
+        shape = channels[1], channels[0] // groups, *self.kernel_size
+        self.weight = Parameter(torch.empty(shape, **like))
+        start = Parameter(torch.empty(channels[1], **like)) if bias else None
+        self.register_parameter("bias", start)
+        self.reset_parameters()
+
+    def extra_repr(self) -> str:
+        """The sizes, and the options that are not the usual ones."""
+        return described(self)
 
     def forward(self, input: Tensor) -> Tensor:
         """What the kernels find, at every place."""
@@ -56,6 +70,23 @@ class Conv1d(Module):
             input = pad(input, sides[:2], self.padding_mode)
             options = (self.stride, 0, *options[2:])
         return kernels.conv1d(input, self.weight, self.bias, *options)
+
+
+def described(layer: Any) -> str:
+    """Channels, sizes and the options that are not the usual ones."""
+    none, one = ((n,) * len(layer.stride) for n in (0, 1))
+    shown = {"kernel_size": layer.kernel_size, "stride": layer.stride}
+    usual = {"padding": none, "dilation": one}
+    usual |= {"output_padding": none, "groups": 1}
+    for name, value in usual.items():
+        if (own := getattr(layer, name, value)) != value:
+            shown[name] = own
+    if layer.bias is None:
+        shown["bias"] = False
+    if layer.padding_mode != "zeros":
+        shown["padding_mode"] = layer.padding_mode
+    options = ", ".join(f"{name}={value}" for name, value in shown.items())
+    return f"{layer.in_channels}, {layer.out_channels}, {options}"
 
 
 class MaxPool1d(Module):

@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as kernels
 from torch import Tensor
 
-from groundup.nn.conv import Conv2d, check_options
+from groundup.nn.conv import Conv2d, _check_options
 from groundup.nn.functional.sequence import single
 from groundup.nn.functional.windows import pair
 from groundup.nn.module import Module
 from groundup.nn.parameter import Parameter
+from groundup.nn.sequence import described
 
 
 class Transposed(Module):
@@ -49,7 +50,7 @@ class Transposed(Module):
     def _make(self, bias: bool, like: dict[str, Any]) -> None:
         channels = self.in_channels, self.out_channels
         groups, mode = self.groups, self.padding_mode
-        check_options(channels, groups, self.padding, self.stride, mode)
+        _check_options(channels, groups, self.padding, (1, 1), mode)
         if mode != "zeros":
             text = f"padding_mode {mode!r}: only zeros"
             raise ValueError(f"{text} for a transposed convolution")
@@ -61,14 +62,7 @@ class Transposed(Module):
 
     def extra_repr(self) -> str:
         """As a convolution, and how many rows more there are."""
-        text = Conv2d.extra_repr(self)
-        if not any(self.output_padding):
-            return text
-        more = f"output_padding={self.output_padding}"
-        for later in (", groups=", ", bias="):
-            if later in text:
-                return text.replace(later, f", {more}{later}", 1)
-        return f"{text}, {more}"
+        return described(self)
 
     def _more(self, input: Tensor, wanted: Sequence[int]) -> tuple[int, ...]:
         """The output padding that leads to the wanted size."""

@@ -474,7 +474,13 @@ def starts(seed: int) -> dict[str, float]:
 
 # %% [markdown]
 r"""
-STARTSTEXT
+With a rate of its own every start trains, and dying was half the learning rate's
+doing. The other half remains. Standardised pixels gain
+{record}`starts.standardised - raw:.1%` over raw ones, and the general ReLU gains
+{record}`starts.GeneralReLU - standardised:.1%` more. LSUV adds nothing to it:
+{record}`starts.LSUV - GeneralReLU:.1%`. It is of use where nobody has taken the mean
+off: on raw pixels it gains {record}`starts.LSUV, raw - raw:.1%`, and standardised ones
+are worth {record}`starts.LSUV - LSUV, raw:.1%` after it.
 
 ## What we built
 

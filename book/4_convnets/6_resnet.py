@@ -3,8 +3,8 @@ r"""
 # ResNet
 
 More layers see more, and what a shallow network computes, a deep one can
-compute too. Yet in 2015 networks of fifty layers had a larger *training* error
-than networks of twenty {cite:p}`he2016`. **Why do 44 layers train worse than
+compute too. Yet in 2015 networks of fifty-six layers had a larger *training*
+error than networks of twenty {cite:p}`he2016`. **Why do 44 layers train worse than
 12, and what has to change so that they train better?**
 
 We watch it happen, show that it cannot be for lack of ability, look at the
@@ -514,7 +514,7 @@ numbers
 r"""
 Both take 256 channels and put out 256. The paper gives the stride of a
 bottleneck to its first kernel, of one place, which then never looks at three of
-four places. Its authors' successors, torchvision among them, give it to the
+four places. Later implementations, torchvision's among them, give it to the
 three by three. A state fits either way, and the scores are different ones: names
 and shapes alone do not prove that two networks are the same.
 
@@ -750,13 +750,13 @@ for make in (resnet18, resnet34, resnet50):
     names = len(model.state_dict())
     rows.append((make.__name__, len(convs), len(found), names, size))
 lines = [f"| {' | '.join(map(str, row))} |" for row in rows]
-head = "| network | kernels | norms | names in the state | parameters |\n"
+head = "| network | kernels | norms | names | parameters |\n"
 Markdown(head + "| --- | --- | --- | --- | --- |\n" + "\n".join(lines))
 
 # %% [markdown]
 r"""
-Parameters, averages and counts have torchvision's names, in its order, so
-`load_state_dict` takes its files strictly. The tests hold the list, and outputs,
+The names are those of the state: parameters, averages and counts are called as
+in torchvision and stand in its order, so `load_state_dict` takes its files strictly. The tests hold the list, and outputs,
 gradients and first weights against a second definition in `torch.nn`.
 
 ## Count the norms

@@ -474,8 +474,8 @@ def starts(seed: int) -> dict[str, float]:
 
 # %% [markdown]
 r"""
-With a rate of its own every start trains, and dying was half the learning rate's
-doing. The other half remains. Standardised pixels gain
+With a rate of its own every start trains: what looked like a bad start was also a
+rate too high for it. A difference remains. Standardised pixels gain
 {record}`starts.standardised - raw:.1%` over raw ones, and the general ReLU gains
 {record}`starts.GeneralReLU - standardised:.1%` more. LSUV adds nothing to it:
 {record}`starts.LSUV - GeneralReLU:.1%`. It is of use where nobody has taken the mean

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 
+import pybtex.database
+import pybtex.errors
 import pytest
 
 from _config.chapters.files import BOOK, ROOT
@@ -187,3 +189,18 @@ def test_nothing_in_the_library_prints_or_knows_the_workshop():
         tree = ast.parse(data)
         names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
         assert "print" not in names and b"_config" not in data, path
+
+
+def test_the_bibliography_parses_and_holds_what_is_cited():
+    with pybtex.errors.capture() as faults:
+        entries = pybtex.database.parse_file(BOOK / "references.bib").entries
+    assert not faults
+    cited = {
+        key
+        for path in (*BOOK.rglob("*.py"), *BOOK.rglob("*.md"))
+        for keys in re.findall(
+            r"\{cite:\w+\}`([^`]+)`", path.read_text("utf-8")
+        )
+        for key in re.split(r"\s*,\s*", keys)
+    }
+    assert cited and not cited - {*entries}

@@ -539,6 +539,8 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         message = f"label_smoothing is in 0 to 1, got {label_smoothing}"
         raise RuntimeError(message)
+    if not isinstance(target, Tensor):
+        raise TypeError(f"the target is {target!r}, not a tensor")
     reduction = reduction_of(size_average, reduce, reduction)
     log_p = torch.log_softmax(input, min(input.ndim, 2) - 1)
     if target.shape != input.shape:

@@ -3,9 +3,8 @@ r"""
 # Learner and callbacks
 
 A training loop has six lines, and everybody rewrites them: for a progress bar,
-a schedule, gradient clipping, a second metric, a checkpoint. After a year there
-are thirty loops, each with its own bug. **What changes between two training
-runs, and where should it live?**
+a schedule, a checkpoint. After a year there are thirty loops, each with its own
+bug. **What changes between two training runs, and where should it live?**
 
 The loop is written once and says aloud where it is, as drawn below; everything
 that changes listens. It grows in three versions that end with the same weights.
@@ -313,10 +312,10 @@ class Learner(Learner):
         loss = self.loss_function(self.prediction, self.target)
         if isinstance(loss, tuple):
             loss, self._count = loss
-        if loss.ndim:
+        if not isinstance(loss, Tensor) or loss.ndim:
             raise ValueError(
-                f"the loss has the shape {(*loss.shape,)}, but a learner needs "
-                "one number: return the mean, `loss.mean()`"
+                f"the loss is {getattr(loss, 'shape', loss)!r}, a learner needs "
+                "one number in a tensor: return the mean, `loss.mean()`"
             )
         self.loss = loss
         self.call("after_loss")
@@ -672,6 +671,8 @@ have not begun, or those before have ended; all between hear of it.
 # %% Who listens tags=["export"]
 class Learner(Learner):
     def _resolve(self, callbacks: Sequence["Callback"]) -> None:
+        for name in (c.__name__ for c in callbacks if isinstance(c, type)):
+            raise TypeError(f"{name} is a class, not a callback: {name}()")
         self.active = sorted(callbacks, key=lambda each: each.order)
         self._handlers: Mapping[str, Sequence[tuple[int, Callable]]] = {
             event: [
@@ -920,8 +921,7 @@ assert_equal(again.losses, learn[Recorder].losses)
 
 # %% [markdown]
 r"""
-Everything else that people change is a class of this kind: clipping, early
-stopping, bars, and what they are worth stand in {doc}`/3_training/11_learner`.
+What else people change, and what it is worth: {doc}`/3_training/11_learner`.
 
 ## What we built
 

@@ -593,13 +593,13 @@ def test_a_pair_is_input_and_target_and_all_else_is_input(batch, input, target):
         (lambda: learner(valid=None).evaluate(), "has no `valid`"),
         (
             lambda: learner(loss=lambda a, b: (a[:, 0] - b)[:1]).fit(1),
-            r"shape \(1,\).*one number",
+            r"\[1\].*one number",
         ),
         (
             lambda: learner(
                 loss=partial(F.cross_entropy, reduction="none")
             ).fit(1),
-            r"shape \(6,\).*`loss.mean\(\)`",
+            r"\[6\].*`loss.mean\(\)`",
         ),
         (
             lambda: learner(metrics=[Accuracy(), Accuracy()]),
@@ -618,6 +618,33 @@ def test_a_pair_is_input_and_target_and_all_else_is_input(batch, input, target):
 )
 def test_it_says_in_words_what_is_wrong(act, words):
     with pytest.raises(ValueError, match=words):
+        act()
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "words"),
+    [
+        (lambda: learner(metrics=[Accuracy]), TypeError, r"Accuracy\(\)"),
+        (lambda: learner(Recorder).fit(1), TypeError, r"Recorder\(\)"),
+        (
+            lambda: learner(optim=SGD(nn.Linear(1, 1).parameters(), 0.1)),
+            TypeError,
+            r"SGD, not SGD\(...\)",
+        ),
+        (
+            lambda: learner(loss=lambda a, b: 0.5).fit(1),
+            ValueError,
+            r"0.5.*one number in a tensor",
+        ),
+        (
+            lambda: learner(train=[[torch.randn(6, 4)]]).fit(1),
+            TypeError,
+            "target is None",
+        ),
+    ],
+)
+def test_a_class_for_an_object_and_the_like_are_named(act, error, words):
+    with pytest.raises(error, match=words):
         act()
 
 

@@ -26,6 +26,9 @@ def make_optimizer(
     model: Any, optim: Callable, lr: Any, splitter: Callable | None
 ) -> Any:
     """An optimizer of all parameters, or of a group for each part."""
+    if not callable(optim):
+        name = type(optim).__name__
+        raise TypeError(f"optim makes an optimizer: {name}, not {name}(...)")
     if splitter is not None:
         groups = parameter_groups(model, splitter, lr)
         return optim(groups, groups[-1]["lr"])

@@ -88,6 +88,8 @@ class Learner(Run):
             handle(self)
 
     def _resolve(self, callbacks: Sequence["Callback"]) -> None:
+        for name in (c.__name__ for c in callbacks if isinstance(c, type)):
+            raise TypeError(f"{name} is a class, not a callback: {name}()")
         self.active = sorted(callbacks, key=lambda each: each.order)
         self._handlers: Mapping[str, Sequence[tuple[int, Callable]]] = {
             event: [
@@ -151,10 +153,10 @@ class Learner(Run):
         loss = self.loss_function(self.prediction, self.target)
         if isinstance(loss, tuple):
             loss, self._count = loss
-        if loss.ndim:
+        if not isinstance(loss, Tensor) or loss.ndim:
             raise ValueError(
-                f"the loss has the shape {(*loss.shape,)}, but a learner needs "
-                "one number: return the mean, `loss.mean()`"
+                f"the loss is {getattr(loss, 'shape', loss)!r}, a learner needs "
+                "one number in a tensor: return the mean, `loss.mean()`"
             )
         self.loss = loss
         self.call("after_loss")

@@ -135,6 +135,9 @@ def name_of(function: Callable) -> str:
 
 def as_metric(metric: Metric | Callable) -> Metric:
     """A metric as it is, a function as a `Mean`."""
+    if isinstance(metric, type):
+        name = metric.__name__
+        raise TypeError(f"{name} is a class, not a metric: {name}()")
     return metric if isinstance(metric, Metric) else Mean(metric)
 
 

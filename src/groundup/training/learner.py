@@ -155,7 +155,7 @@ class Learner(Run):
             loss, self._count = loss
         if not isinstance(loss, Tensor) or loss.ndim:
             raise ValueError(
-                f"the loss is {getattr(loss, 'shape', loss)!r}, a learner needs "
+                f"the loss is {getattr(loss, 'shape', loss)!r}; wanted is "
                 "one number in a tensor: return the mean, `loss.mean()`"
             )
         self.loss = loss

@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from groundup import nn
-from tests.nn.torch_samples import assert_same_module, samples
+from tests.nn.torch_samples import assert_same_module, samples_of
 
 NAMES = "AdaptiveAvgPool1d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d"
 
@@ -15,15 +15,7 @@ NAMES = "AdaptiveAvgPool1d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d"
     "torch.nn.AdaptiveMaxPool1d",
     "torch.nn.AdaptiveMaxPool2d",
 )
-@pytest.mark.parametrize(
-    "name, sample",
-    [
-        pytest.param(name, *sample.values, id=sample.id)
-        for name in NAMES
-        for dtype in (torch.float32, torch.float64)
-        for sample in samples(name, dtype)
-    ],
-)
+@pytest.mark.parametrize("name, sample", samples_of(*NAMES))
 def test_adaptive_layers_equal_torch_on_its_own_samples(name, sample):
     assert_same_module(getattr(nn, name), getattr(torch.nn, name), sample)
 

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 from torch.testing._internal.common_modules import module_db
 
 from groundup import nn
-from tests.nn.torch_samples import assert_same_module, samples
+from tests.nn.torch_samples import assert_same_module, samples_of
 
 NAMES = [
     f"{kind}Pad{n}d"
@@ -27,15 +27,7 @@ NAMES = [
     "torch.nn.CircularPad1d",
     "torch.nn.CircularPad2d",
 )
-@pytest.mark.parametrize(
-    "name, sample",
-    [
-        pytest.param(name, *sample.values, id=sample.id)
-        for name in NAMES
-        for dtype in (torch.float32, torch.float64)
-        for sample in samples(name, dtype)
-    ],
-)
+@pytest.mark.parametrize("name, sample", samples_of(*NAMES))
 def test_frames_equal_torch_on_its_own_samples(name, sample):
     assert_same_module(getattr(nn, name), getattr(torch.nn, name), sample)
 

@@ -5,21 +5,13 @@ import torch
 from torch.testing import assert_close
 
 from groundup import nn
-from tests.nn.torch_samples import assert_same_module, samples
+from tests.nn.torch_samples import assert_same_module, samples_of
 
 NAMES = "ConvTranspose1d", "ConvTranspose2d"
 
 
 @pytest.mark.earns("torch.nn.ConvTranspose1d", "torch.nn.ConvTranspose2d")
-@pytest.mark.parametrize(
-    "name, sample",
-    [
-        pytest.param(name, *sample.values, id=sample.id)
-        for name in NAMES
-        for dtype in (torch.float32, torch.float64)
-        for sample in samples(name, dtype)
-    ],
-)
+@pytest.mark.parametrize("name, sample", samples_of(*NAMES))
 def test_transposed_layers_equal_torch_on_its_own_samples(name, sample):
     assert_same_module(getattr(nn, name), getattr(torch.nn, name), sample)
 

@@ -19,7 +19,17 @@ def samples(name: str, dtype: torch.dtype = torch.float64) -> list:
     ]
 
 
-def assert_same_module(ours, theirs, sample) -> None:
+def samples_of(*names: str) -> list:
+    """Name and sample of several modules, in single and double precision."""
+    return [
+        pytest.param(name, *sample.values, id=sample.id)
+        for name in names
+        for dtype in (torch.float32, torch.float64)
+        for sample in samples(name, dtype)
+    ]
+
+
+def assert_same_module(ours, theirs, sample, rtol=1e-5, atol=1e-6) -> None:
     """Equal outputs, input gradients and parameter gradients, and dtypes."""
     made = sample.constructor_input
     given = sample.forward_input
@@ -32,7 +42,7 @@ def assert_same_module(ours, theirs, sample) -> None:
     for name, tensor in judge.state_dict().items():
         torch.testing.assert_close(module.state_dict()[name], tensor)
     results = [run(m, sample.forward_input) for m in (module, judge)]
-    torch.testing.assert_close(*results, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(*results, rtol=rtol, atol=atol)
 
 
 def leaf(tensor: torch.Tensor) -> torch.Tensor:
@@ -43,7 +53,13 @@ def run(module, given) -> list[torch.Tensor]:
     args = [leaf(tensor) for tensor in given.args]
     kwargs = {name: leaf(tensor) for name, tensor in given.kwargs.items()}
     output = module(*args, **kwargs)
+    output, *more = output if isinstance(output, tuple) else (output,)
     weights = torch.arange(output.numel()).view_as(output).to(output)
     (output * weights).sum().backward()
     inputs = [a.grad for a in [*args, *kwargs.values()] if a.requires_grad]
-    return [output.detach(), *inputs, *(p.grad for p in module.parameters())]
+    return [
+        output.detach(),
+        *more,
+        *inputs,
+        *(p.grad for p in module.parameters()),
+    ]

@@ -22,17 +22,17 @@ def conv2d_input(
     """The gradient of the input, (n, c, h, w), from (n, o, oh, ow)."""
     (n, c, h, w), (kh, kw) = input_size, weight.shape[2:]
     (top, left), (down, right) = pair(padding), pair(stride)
+    gap_y, gap_x = pair(dilation)
     rows = weight.reshape(groups, len(weight) // groups, -1)
     g = grad_output.reshape(n, groups, len(weight) // groups, -1)
     oh, ow = grad_output.shape[2:]
     columns = (rows.mT @ g).view(n, c, kh, kw, oh, ow)
     framed = columns.new_zeros(n, c, h + 2 * top, w + 2 * left)
     for i, j in product(range(kh), range(kw)):
-        y, x = i * pair(dilation)[0], j * pair(dilation)[1]
+        y, x = i * gap_y, j * gap_x
         ends = y + down * (oh - 1) + 1, x + right * (ow - 1) + 1
-        framed[:, :, y : ends[0] : down, x : ends[1] : right] += columns[
-            :, :, i, j
-        ]
+        read = framed[:, :, y : ends[0] : down, x : ends[1] : right]
+        read += columns[:, :, i, j]
     return framed[:, :, top : top + h, left : left + w]
 
 

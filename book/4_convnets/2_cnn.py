@@ -739,7 +739,7 @@ r"""
 | `Flatten` | `nn` | from maps to a row of numbers |
 
 The other dimensions, transposed convolutions and the rest of torch's pools are in
-the starred chapter {doc}`/4_convnets/8_convolutions`.
+the starred chapter {doc}`/4_convnets/9_convolutions`.
 
 ## Questions
 

@@ -10,7 +10,7 @@ image does not, and what may a network do with it?**
 This chapter divides by what a batch knows, takes the gradient through it by
 hand, finds out what to do when there is no batch, and measures how many images a
 batch must have. The norms that need none are finished in the starred chapter
-{doc}`/4_convnets/9_normalizations`.
+{doc}`/4_convnets/10_normalizations`.
 
 | name | shape | meaning |
 | --- | --- | --- |

@@ -26,7 +26,8 @@ STILL = """*, ::before, ::after, ::details-content {
 DRAWN = """() => new Promise(drawn =>
   requestAnimationFrame(() => requestAnimationFrame(drawn)))"""
 # Axe looks for what covers each element: a minute for a chapter's thousands of
-# code tokens and symbols, of which one of a colour is enough.
+# code tokens and symbols, of which one of a colour is enough.  A formula's text
+# is longer than the formula, so that a table would begin to scroll.
 THIN = """() => {
   const seen = new Set(), spare = [];
   for (const it of document.querySelectorAll(".highlight span, .katex")) {
@@ -34,7 +35,8 @@ THIN = """() => {
     const look = [it.className, color, backgroundColor, fontWeight].join();
     seen.has(look) ? spare.push(it) : seen.add(look);
   }
-  for (const it of spare) it.replaceWith(it.textContent);
+  for (const it of spare)
+    it.replaceWith(it.matches(".katex") ? "x" : it.textContent);
   document.body.normalize();
 }"""
 COLOURS = ["color-contrast", "link-in-text-block"]

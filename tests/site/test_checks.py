@@ -92,13 +92,21 @@ PAPER = {
     "dark on paper: div.night": '<article><div class="night" style="background: #123">dark</div></article>',
 }
 BARE = '<html lang="en"><head><title>Bare</title></head><body><h1>Bare</h1><main></main></body></html>'
+FORMULA = f'<span class="katex">{"x" * 99}</span>'
+FORMULAS = f"""<style>.katex {{ display: inline-block; overflow: hidden; width: 9px }}</style>
+<div tabindex="-1" style="overflow-x: auto; width: 300px">{2 * FORMULA}</div>"""
 FOUND = '<p class="search-summary">found</p><p id="search-results"><a href="good.html">good</a></p>'
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     site = tmp_path_factory.mktemp("site")
-    write(site, good="<p>fine</p>", bad="".join(BAD.values()), search=FOUND)
+    write(
+        site,
+        good="<p>fine</p>" + FORMULAS,
+        bad="".join(BAD.values()),
+        search=FOUND,
+    )
     write(site, lost="", paper="".join(PAPER.values()))
     write(
         site,

@@ -1,4 +1,4 @@
-# Extracted from book/4_convnets/8_convolutions.py; edit it there.
+# Extracted from book/4_convnets/9_convolutions.py; edit it there.
 """Pools as layers that say how many windows there are."""
 
 from collections.abc import Sequence

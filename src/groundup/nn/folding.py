@@ -1,4 +1,4 @@
-# Extracted from book/4_convnets/8_convolutions.py; edit it there.
+# Extracted from book/4_convnets/9_convolutions.py; edit it there.
 """Windows taken apart and put together, as layers."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-# Extracted from book/4_convnets/9_normalizations.py; edit it there.
+# Extracted from book/4_convnets/10_normalizations.py; edit it there.
 """Layers that normalise each example by itself."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-# Extracted from book/4_convnets/9_normalizations.py; edit it there.
+# Extracted from book/4_convnets/10_normalizations.py; edit it there.
 """Normalisation of each example by itself: no batch is needed."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-# Extracted from book/4_convnets/8_convolutions.py; edit it there.
+# Extracted from book/4_convnets/9_convolutions.py; edit it there.
 """Convolutions backwards: from the small picture to the large one."""
 
 from collections.abc import Sequence

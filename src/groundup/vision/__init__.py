@@ -1,6 +1,7 @@
 # Extracted from book/; edit the chapters.
 """The public names of groundup.vision."""
 
+from groundup.vision.fast import FastResNet as FastResNet
 from groundup.vision.resnet import BasicBlock as BasicBlock
 from groundup.vision.resnet import Bottleneck as Bottleneck
 from groundup.vision.resnet import ResNet as ResNet

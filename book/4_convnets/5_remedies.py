@@ -17,10 +17,10 @@ has seen. What makes it right about the rest?**
 
 # %% Imports tags=["hide-input"]
 import copy
+import math
 import random
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -30,6 +30,7 @@ from groundup.datasets import fashion_mnist
 from groundup.nn.functional.loss import cross_entropy
 from groundup.nn.functional.padding import pad
 from groundup.nn.functional.windows import windows
+from groundup.nn.linear import Linear
 from groundup.nn.module import Module
 from groundup.testing import assert_close, assert_equal
 from groundup.training.callback import Callback, Run
@@ -39,7 +40,13 @@ x = images[:, None].float() / 255
 
 # %% [markdown]
 r"""
-## Augmentation
+## Augmentation: a draw for each image
+
+A shirt that stands two pixels further left is a shirt, and so is its mirror image.
+Who says so to the network has more images than were taken, for nothing. A crop
+moves an image: frame it with black, and cut a window of the old size out of it.
+All windows of a framed image are a view, which {doc}`/4_convnets/1_convolution`
+built; each image takes one of them, and one indexing takes all.
 """
 
 
@@ -83,6 +90,22 @@ def random_crop(
     return crops[torch.arange(n, device=images.device), :, top, left]
 
 
+# %%
+torch.manual_seed(0)
+same = x[:1].expand(512, -1, -1, -1)
+moves = torch.unique(random_crop(same, 2), dim=0)
+assert_equal(len(moves), 25)
+len(moves)
+
+# %% [markdown]
+r"""
+The check counts what no picture of a single batch would show. The draws are made
+*for each image*: a batch of one shirt has all five by five shifts in it. Two
+published courses call a library's transform on a whole batch, which draws once,
+and all images of the batch move alike.
+"""
+
+
 # %% A mirror for each image tags=["export"]
 def random_flip(
     images: Tensor,
@@ -99,10 +122,21 @@ def random_flip(
 
 
 # %%
-torch.manual_seed(0)
-batch = x[:1].expand(512, -1, -1, -1)
-assert_equal(len(torch.unique(random_crop(batch, 2), dim=0)), 25)
-assert_equal(len(torch.unique(random_flip(batch), dim=0)), 2)
+def crop_as_published(images: Tensor, padding: int) -> Tensor:
+    """One draw for all: a throwaway."""
+    top, left = torch.randint(2 * padding + 1, (2,)).tolist()
+    h, w = images.shape[2:]
+    return pad(images, [padding] * 4)[..., top : top + h, left : left + w]
+
+
+assert_equal(len(torch.unique(random_flip(same), dim=0)), 2)
+assert_equal(len(torch.unique(crop_as_published(same, 2), dim=0)), 1)
+
+# %% [markdown]
+r"""
+A third change hides a part of the image {cite:p}`devries2017`, so that no single
+detail is enough to recognise it by.
+"""
 
 
 # %% A rectangle in each image tags=["export", "internal"]
@@ -140,8 +174,15 @@ def random_erase(
 
 
 # %%
-holes = 1 - random_erase(torch.ones_like(batch), 8)
+holes = 1 - random_erase(torch.ones_like(same), 8)
 assert_close(holes.sum((1, 2, 3)), torch.full((512,), 64.0))
+
+# %% [markdown]
+r"""
+In a learner a callback does it, and in training alone. Whoever augments the
+images first and splits them afterwards judges by other images than those that
+users send.
+"""
 
 
 # %% While training alone tags=["export"] module="training.regularize"
@@ -167,6 +208,9 @@ class Augment(Callback):
             for transform in self.transforms:
                 run.input = transform(run.input, generator=self.generator)
 
+
+# %% Where its draws stand tags=["export"] module="training.regularize"
+class Augment(Augment):
     def state_dict(self) -> dict[str, Any]:
         """Where the draws stand."""
         own = self.generator
@@ -178,9 +222,16 @@ class Augment(Callback):
             self.generator.set_state(state_dict["generator"])
 
 
+# %%
+assert_equal(Augment(random_flip).state_dict(), {})
+
 # %% [markdown]
 r"""
 ## Dropout
+
+A unit that may be missing is none to rely on. {term}`Dropout <dropout>`
+{cite:p}`srivastava2014` sets each number to zero with a chance of $p$ while
+training, and makes the others $1/(1-p)$ larger, so that their mean stays.
 """
 
 
@@ -219,6 +270,18 @@ def dropout(
     return dropped(input, torch.empty_like(input), p, training, inplace)
 
 
+# %%
+torch.manual_seed(0)
+assert_close(dropout(torch.ones(10_000), 0.3).mean().item(), 1.0, atol=0.02)
+dropout(torch.ones(10), 0.3)
+
+# %% [markdown]
+r"""
+Neighbours in a picture say nearly the same, and a number that is left out is
+found again beside it. So for pictures whole channels are dropped.
+"""
+
+
 # %% Dropout of whole channels tags=["export"] module="nn.functional.dropping" earns="torch.nn.functional.dropout2d"
 def channel_noise(input: Tensor) -> Tensor:
     """Room for a number for each channel of each image: (n, c, 1, ...)."""
@@ -247,7 +310,12 @@ def dropout2d(
 
 # %%
 torch.manual_seed(0)
-assert_close(dropout(torch.ones(10_000), 0.3).mean().item(), 1.0, atol=0.02)
+dropout2d(torch.ones(1, 6, 2, 2), 0.5)[0, :, 0, 0]
+
+# %% [markdown]
+r"""
+The layers know from `training` which life is on, as those of the last chapter do.
+"""
 
 
 # %% Dropout as a layer tags=["export"] module="nn.dropout" earns="torch.nn.Dropout torch.nn.Dropout2d"
@@ -282,9 +350,18 @@ class Dropout2d(DropoutBase):
         return dropout2d(input, self.p, self.training, self.inplace)
 
 
+# %%
+layer = Dropout(0.5)
+layer(torch.ones(8)), layer.eval()(torch.ones(8))
+
 # %% [markdown]
 r"""
-## Mixing
+## Mixing two images
+
+{term}`Mixup <mixup>` {cite:p}`zhang2018mixup` shows the network a weighted mean
+of two images, and asks for the same mean of their labels. The share is drawn from
+a Beta distribution, which for $\alpha = 1$ is even and for a small one mostly
+near 0 or 1.
 """
 
 
@@ -301,16 +378,6 @@ def shares(
     return torch.tensor([beta(alpha, alpha) for _ in range(n)])
 
 
-def check_targets(images: Tensor, targets: Tensor) -> None:
-    """Raise unless there is a row of probabilities for each image."""
-    if targets.ndim < 2 or not targets.is_floating_point():
-        given = f"{targets.dtype} of {(*targets.shape,)}"
-        raise ValueError(f"expected probabilities, (n, k), got {given}")
-    if len(images) != len(targets):
-        given = f"{len(images)} images and {len(targets)} targets"
-        raise ValueError(f"expected a target for each image, got {given}")
-
-
 def _partners(images: Tensor, generator: torch.Generator | None) -> Tensor:
     device = images.device if generator is None else generator.device
     order = torch.randperm(len(images), generator=generator, device=device)
@@ -322,7 +389,27 @@ def _blend(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
     return share * first + (1 - share) * second
 
 
+# %%
+torch.manual_seed(0)
+shares(4, 1.0), shares(4, 0.1)
+
+# %% [markdown]
+r"""
+The targets are probabilities, which our loss takes.
+"""
+
+
 # %% Mixup tags=["export"] module="training.regularize"
+def check_targets(images: Tensor, targets: Tensor) -> None:
+    """Raise unless there is a row of probabilities for each image."""
+    if targets.ndim < 2 or not targets.is_floating_point():
+        given = f"{targets.dtype} of {(*targets.shape,)}"
+        raise ValueError(f"expected probabilities, (n, k), got {given}")
+    if len(images) != len(targets):
+        given = f"{len(images)} images and {len(targets)} targets"
+        raise ValueError(f"expected a target for each image, got {given}")
+
+
 def mixup(
     images: Tensor,
     targets: Tensor,
@@ -340,6 +427,18 @@ def mixup(
     pairs = (images, images[partner]), (targets, targets[partner])
     images, targets = (_blend(*pair, share) for pair in pairs)
     return images, targets
+
+
+# %%
+one_hot = torch.eye(10)[kinds[:512].long()]
+mixed, soft = mixup(x[:512], one_hot)
+assert_close(soft.sum(1), torch.ones(512))
+
+# %% [markdown]
+r"""
+*Cutmix* {cite:p}`yun2019` puts a rectangle of the one image into the other. The
+labels count by area, which the edge may have cut.
+"""
 
 
 # %% Cutmix tags=["export"] module="training.regularize"
@@ -369,9 +468,14 @@ def cutmix(
 
 
 # %%
-one_hot = torch.eye(10)[kinds[:512]]
 mixed, soft = cutmix(x[:512], one_hot)
 assert_close(soft.sum(1), torch.ones(512))
+
+# %% [markdown]
+r"""
+Accuracy on mixed images is not accuracy, so the callbacks, too, leave validation
+alone. The names are torchvision's.
+"""
 
 
 # %% Mixing while training tags=["export"] module="training.regularize"
@@ -404,9 +508,16 @@ class CutMix(MixUp):
     mix = staticmethod(cutmix)
 
 
+# %%
+assert MixUp(num_classes=10).generator is None
+
 # %% [markdown]
 r"""
 ## Averages of weights
+
+The last step of a run is as noisy as any. A {term}`running average
+<exponential moving average>` over the steps is not. Torch's functions take the
+average, the new value and how many went before.
 """
 
 
@@ -440,6 +551,16 @@ def get_swa_avg_fn() -> Callable:
     return swa_update
 
 
+# %%
+old, new = torch.zeros(3), torch.ones(3)
+get_ema_avg_fn(0.9)(old, new, 5), get_swa_avg_fn()(old, new, 3)
+
+# %% [markdown]
+r"""
+A model has many tensors, and they are changed where they are.
+"""
+
+
 # %% Many tensors in place tags=["export"] module="training.average" earns="torch.optim.swa_utils.get_ema_multi_avg_fn torch.optim.swa_utils.get_swa_multi_avg_fn"
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable:
     """The running average of a list of tensors, in place."""
@@ -471,8 +592,13 @@ def get_swa_multi_avg_fn() -> Callable:
 
 
 # %%
-old, new = torch.zeros(3), torch.ones(3)
-assert_close(get_ema_avg_fn(0.9)(old, new, 5), torch.full((3,), 0.1))
+get_ema_multi_avg_fn(0.9)([old], [new], 5)
+assert_close(old, torch.full((3,), 0.1))
+
+# %% [markdown]
+r"""
+The averaged model is a copy that takes in the trained one whenever it is told.
+"""
 
 
 # %% A model of averages tags=["export"] module="training.average" earns="torch.optim.swa_utils.AveragedModel"
@@ -504,6 +630,13 @@ class AveragedModel(Module):
         return self.module(*args, **kwargs)
 
 
+# %% [markdown]
+r"""
+The first weights are copied. Numbers of one type and device go to the function
+together.
+"""
+
+
 # %% Another model joins the average tags=["export"] module="training.average"
 def _copy_all(own: Iterable[Tensor], new: Iterable[Tensor]) -> None:
     for old, current in zip(own, new, strict=True):
@@ -519,6 +652,17 @@ def _alike(own: list[Tensor], new: list[Tensor]) -> Iterable[list]:
     return groups.values()
 
 
+# %%
+first = next(iter(_alike([old], [new])))
+assert_equal(len(first), 2)
+
+# %% [markdown]
+r"""
+Buffers are averaged like the weights, or else copied.
+"""
+
+
+# %% Taking weights in tags=["export"] module="training.average"
 class AveragedModel(AveragedModel):
     @torch.no_grad()
     def update_parameters(self, model: Any) -> None:
@@ -536,6 +680,9 @@ class AveragedModel(AveragedModel):
             self._average(own, new)
         self.n_averaged += 1
 
+
+# %% Averaging tags=["export"] module="training.average"
+class AveragedModel(AveragedModel):
     def _average(self, own: list[Tensor], new: list[Tensor]) -> None:
         if self.multi_avg_fn is not None:
             for group in _alike(own, new):
@@ -545,6 +692,21 @@ class AveragedModel(AveragedModel):
         for old, current in zip(own, new, strict=True):
             there = current.to(old.device)
             old.copy_(average(old, there, self.n_averaged))
+
+
+# %%
+weights = Linear(2, 1, bias=False)
+averaged = AveragedModel(weights)
+for value in (1.0, 2.0, 6.0):
+    torch.nn.init.constant_(weights.weight, value)
+    averaged.update_parameters(weights)
+assert_close(averaged.module.weight.detach(), torch.full((1, 2), 3.0))
+
+# %% [markdown]
+r"""
+A batch norm's statistics are those of the weights that it was trained with. For
+averaged weights they are taken anew.
+"""
 
 
 # %% Statistics for averaged weights tags=["export"] module="training.average" earns="torch.optim.swa_utils.update_bn"
@@ -576,7 +738,13 @@ def update_bn(
 
 
 # %%
-assert_equal(len(list(_alike([old], [new]))), 1)
+update_bn([], weights)  # which has none
+
+# %% [markdown]
+r"""
+In a learner the averages are in the model whenever it is judged, and after the
+fit. The weights come back before the next training batch.
+"""
 
 
 # %% Averages while training tags=["export"] module="training.average"
@@ -599,6 +767,36 @@ class EMA(Callback):
         self.other = AveragedModel(run.model, **options)
         self.averaged = False
 
+
+# %% Which weights are in the model tags=["export"] module="training.average"
+class EMA(EMA):
+    @torch.no_grad()
+    def _hold(self, run: Run, averaged: bool) -> None:
+        if self.other is None or averaged == self.averaged:
+            return
+        ours, theirs = (
+            [*model.parameters(), *model.buffers()]
+            for model in (run.model, self.other.module)
+        )
+        for one, other in zip(ours, theirs, strict=True):
+            held = one.clone()
+            one.copy_(other)
+            other.copy_(held)
+        self.averaged = averaged
+
+
+# %%
+assert EMA(0.99).other is None
+
+# %% [markdown]
+r"""
+The events only say when. Asked for in the middle of an epoch, an evaluation
+leaves the averages in place; the next batch or step takes them out again.
+"""
+
+
+# %% What happens when tags=["export"] module="training.average"
+class EMA(EMA):
     def before_batch(self, run: Run) -> None:
         """Train the weights, not their averages."""
         if run.training:
@@ -621,22 +819,8 @@ class EMA(Callback):
     after_cancel_fit = after_fit
 
 
-# %% Which weights are in the model tags=["export"] module="training.average"
+# %% For checkpoints tags=["export"] module="training.average"
 class EMA(EMA):
-    @torch.no_grad()
-    def _hold(self, run: Run, averaged: bool) -> None:
-        if self.other is None or averaged == self.averaged:
-            return
-        ours, theirs = (
-            [*model.parameters(), *model.buffers()]
-            for model in (run.model, self.other.module)
-        )
-        for one, other in zip(ours, theirs, strict=True):
-            held = one.clone()
-            one.copy_(other)
-            other.copy_(held)
-        self.averaged = averaged
-
     def state_dict(self) -> dict[str, Any]:
         """The averages, and how many steps are in them."""
         if self.other is None:
@@ -654,23 +838,76 @@ class EMA(EMA):
 
 
 # %%
-assert EMA().other is None
+assert_equal(EMA(0.99).state_dict(), {})
 
 # %% [markdown]
 r"""
 ## What we built
 
 * `random_crop`, `random_flip`, `random_erase` (`data`): a draw for each image.
+* `Augment`, `MixUp`, `CutMix` (`training.regularize`), and `mixup`, `cutmix` as
+  functions: in training alone.
+* `dropout`, `dropout2d` (`nn.functional`), `Dropout`, `Dropout2d` (`nn`).
+* `AveragedModel`, `update_bn`, `EMA` (`training.average`): averages of weights.
 
 ## Questions
 
-:::{dropdown} Why?
+:::{dropdown} Why is what dropout keeps made larger?
+So that the mean of each number is in training what it is in evaluation.
+:::
+
+:::{dropdown} All images of a batch moved by the same two pixels. Which check shows it?
+A batch of one image, many times over: count the different images that come out.
+:::
+
+:::{dropdown} Why are two weighted losses one loss of weighted targets?
+Cross-entropy is minus a sum of targets times logarithms, and so linear in the
+targets.
+:::
+
+:::{dropdown} The network gets half of its training images right. Which remedy?
+None of these: each makes training harder. First it must be able to overfit.
 :::
 
 ## Exercises
 
-**1.**
+**1.** What is the mean of a number that dropout has passed, and what its variance?
 """
 
 # %% tags=["solution"]
-assert_equal(1, 1)
+torch.manual_seed(0)
+passed = dropout(torch.full((100_000,), 3.0), 0.25)
+assert_close(passed.mean().item(), 3.0, rtol=0.01)
+assert_close(passed.var().item(), 9 * 0.25 / 0.75, rtol=0.02)
+
+# %% [markdown]
+r"""
+**2.** Without smoothing the best score of a label is infinite. With a smoothing
+of $\varepsilon$ over $k$ classes, how far is it above the others at the optimum?
+"""
+
+# %% tags=["solution"]
+eps, k = 0.1, 10
+ahead = math.log((1 - eps + eps / k) / (eps / k))
+scores = torch.zeros(1, k).index_fill(1, torch.tensor([3]), ahead)
+scores.requires_grad_()
+label = torch.tensor([3])
+cross_entropy(scores, label, label_smoothing=eps).backward()
+assert_close(scores.grad, torch.zeros(1, k), atol=1e-6)
+
+# %% [markdown]
+r"""
+**3.** How much of the first weights is in a running average of decay 0.99 after
+a hundred more steps? Adam corrects its running means for having begun at zero;
+correct this one so that it forgets how it began.
+"""
+
+# %% tags=["solution"]
+average = get_ema_avg_fn(0.99)
+first, later = torch.tensor(1.0), torch.tensor(0.0)
+held = first
+for _ in range(100):
+    held = average(held, later, None)
+assert_close(held.item(), 0.99**100)  # a third
+corrected = (held - 0.99**100 * first) / (1 - 0.99**100)
+assert_close(corrected, later, atol=1e-6)

@@ -50,6 +50,7 @@ from groundup.training.recorder import Recorder as Recorder
 from groundup.training.regularize import Augment as Augment
 from groundup.training.regularize import CutMix as CutMix
 from groundup.training.regularize import MixUp as MixUp
+from groundup.training.regularize import check_targets as check_targets
 from groundup.training.regularize import cutmix as cutmix
 from groundup.training.regularize import mixup as mixup
 from groundup.training.saving import CheckpointError as CheckpointError

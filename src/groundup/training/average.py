@@ -181,6 +181,20 @@ class EMA(Callback):
         self.other = AveragedModel(run.model, **options)
         self.averaged = False
 
+    @torch.no_grad()
+    def _hold(self, run: Run, averaged: bool) -> None:
+        if self.other is None or averaged == self.averaged:
+            return
+        ours, theirs = (
+            [*model.parameters(), *model.buffers()]
+            for model in (run.model, self.other.module)
+        )
+        for one, other in zip(ours, theirs, strict=True):
+            held = one.clone()
+            one.copy_(other)
+            other.copy_(held)
+        self.averaged = averaged
+
     def before_batch(self, run: Run) -> None:
         """Train the weights, not their averages."""
         if run.training:
@@ -201,20 +215,6 @@ class EMA(Callback):
         self.other = None
 
     after_cancel_fit = after_fit
-
-    @torch.no_grad()
-    def _hold(self, run: Run, averaged: bool) -> None:
-        if self.other is None or averaged == self.averaged:
-            return
-        ours, theirs = (
-            [*model.parameters(), *model.buffers()]
-            for model in (run.model, self.other.module)
-        )
-        for one, other in zip(ours, theirs, strict=True):
-            held = one.clone()
-            one.copy_(other)
-            other.copy_(held)
-        self.averaged = averaged
 
     def state_dict(self) -> dict[str, Any]:
         """The averages, and how many steps are in them."""

@@ -54,16 +54,6 @@ def shares(
     return torch.tensor([beta(alpha, alpha) for _ in range(n)])
 
 
-def check_targets(images: Tensor, targets: Tensor) -> None:
-    """Raise unless there is a row of probabilities for each image."""
-    if targets.ndim < 2 or not targets.is_floating_point():
-        given = f"{targets.dtype} of {(*targets.shape,)}"
-        raise ValueError(f"expected probabilities, (n, k), got {given}")
-    if len(images) != len(targets):
-        given = f"{len(images)} images and {len(targets)} targets"
-        raise ValueError(f"expected a target for each image, got {given}")
-
-
 def _partners(images: Tensor, generator: torch.Generator | None) -> Tensor:
     device = images.device if generator is None else generator.device
     order = torch.randperm(len(images), generator=generator, device=device)
@@ -73,6 +63,16 @@ def _partners(images: Tensor, generator: torch.Generator | None) -> Tensor:
 def _blend(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
     share = share.to(first).view(-1, *(1 for _ in first.shape[1:]))
     return share * first + (1 - share) * second
+
+
+def check_targets(images: Tensor, targets: Tensor) -> None:
+    """Raise unless there is a row of probabilities for each image."""
+    if targets.ndim < 2 or not targets.is_floating_point():
+        given = f"{targets.dtype} of {(*targets.shape,)}"
+        raise ValueError(f"expected probabilities, (n, k), got {given}")
+    if len(images) != len(targets):
+        given = f"{len(images)} images and {len(targets)} targets"
+        raise ValueError(f"expected a target for each image, got {given}")
 
 
 def mixup(

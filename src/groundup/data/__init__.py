@@ -1,6 +1,9 @@
 # Extracted from book/; edit the chapters.
 """The public names of groundup.data."""
 
+from groundup.data.augment import random_crop as random_crop
+from groundup.data.augment import random_erase as random_erase
+from groundup.data.augment import random_flip as random_flip
 from groundup.data.choice import SubsetRandomSampler as SubsetRandomSampler
 from groundup.data.choice import WeightedRandomSampler as WeightedRandomSampler
 from groundup.data.collate import default_collate as default_collate

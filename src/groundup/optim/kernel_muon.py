@@ -9,7 +9,7 @@ from groundup.optim.muon import Muon, adjusted_lr, muon_step, newton_schulz
 
 
 class KernelMuon(Muon):
-    """Muon for kernels (c_out, c_in, ...): one row for each output channel."""
+    """Muon for kernels (c_out, c_in, ...): a row for each output channel."""
 
     def check(self, group: dict[str, Any]) -> None:
         """As for matrices; vectors are refused."""

@@ -1,6 +1,11 @@
 # Extracted from book/; edit the chapters.
 """The public names of groundup.data."""
 
+from groundup.data.alternating import (
+    AlternatingFlipLoader as AlternatingFlipLoader,
+)
+from groundup.data.alternating import alternating_flip as alternating_flip
+from groundup.data.alternating import flip_where as flip_where
 from groundup.data.choice import SubsetRandomSampler as SubsetRandomSampler
 from groundup.data.choice import WeightedRandomSampler as WeightedRandomSampler
 from groundup.data.collate import default_collate as default_collate

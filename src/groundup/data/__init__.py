@@ -6,6 +6,9 @@ from groundup.data.alternating import (
 )
 from groundup.data.alternating import alternating_flip as alternating_flip
 from groundup.data.alternating import flip_where as flip_where
+from groundup.data.augment import random_crop as random_crop
+from groundup.data.augment import random_erase as random_erase
+from groundup.data.augment import random_flip as random_flip
 from groundup.data.choice import SubsetRandomSampler as SubsetRandomSampler
 from groundup.data.choice import WeightedRandomSampler as WeightedRandomSampler
 from groundup.data.collate import default_collate as default_collate

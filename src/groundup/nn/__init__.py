@@ -12,6 +12,9 @@ from groundup.nn.container import ModuleList as ModuleList
 from groundup.nn.container import Sequential as Sequential
 from groundup.nn.conv import EDGES as EDGES
 from groundup.nn.conv import Conv2d as Conv2d
+from groundup.nn.dropout import Dropout as Dropout
+from groundup.nn.dropout import Dropout2d as Dropout2d
+from groundup.nn.dropout import DropoutBase as DropoutBase
 from groundup.nn.flatten import Flatten as Flatten
 from groundup.nn.folding import Fold as Fold
 from groundup.nn.folding import Unfold as Unfold

@@ -18,6 +18,9 @@ from groundup.nn.functional.binary import (
 )
 from groundup.nn.functional.binary import logsigmoid as logsigmoid
 from groundup.nn.functional.convolution import conv2d as conv2d
+from groundup.nn.functional.dropping import channel_noise as channel_noise
+from groundup.nn.functional.dropping import dropout as dropout
+from groundup.nn.functional.dropping import dropout2d as dropout2d
 from groundup.nn.functional.folding import fold as fold
 from groundup.nn.functional.folding import unfold as unfold
 from groundup.nn.functional.loss import cross_entropy as cross_entropy

@@ -258,7 +258,7 @@ In {doc}`/3_training/8_optimizers` Muon made steps along matrices all of whose
 directions count alike. A kernel has four axes. Each of its output channels is a
 row of numbers, so that it is a matrix all the same; only the optimizer has to
 see it as one. That is how the fastest public trainings of small images use
-it {cite:p}`jordan2024airbench`.
+it {cite:p}`jordan2024cifar`.
 """
 
 

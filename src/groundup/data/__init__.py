@@ -1,6 +1,11 @@
 # Extracted from book/; edit the chapters.
 """The public names of groundup.data."""
 
+from groundup.data.alternating import (
+    AlternatingFlipLoader as AlternatingFlipLoader,
+)
+from groundup.data.alternating import alternating_flip as alternating_flip
+from groundup.data.alternating import flip_where as flip_where
 from groundup.data.augment import random_crop as random_crop
 from groundup.data.augment import random_erase as random_erase
 from groundup.data.augment import random_flip as random_flip

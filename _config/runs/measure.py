@@ -47,7 +47,7 @@ def measure_record(
         print(f"{shown(before.path)} goes on after {len(values)} seeds")
         seconds = before.kept["seconds"]
     start, wanted = time.monotonic(), range(len(values), seeds)
-    for seed, found in results(chapter, cell, src, wanted, jobs):
+    for seed, found in seed_by_seed(chapter, cell, src, wanted, jobs):
         values[str(seed)] = found
         check(chapter, cell, values)
         print(f"{name}({seed}) = {values[str(seed)]}", flush=True)
@@ -58,7 +58,7 @@ def measure_record(
     return look_up(chapter, cell, src)
 
 
-def results(
+def seed_by_seed(
     chapter: Chapter, cell: Cell, src: Path, seeds: range, jobs: int
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """Each seed and what the function returns for it, in order."""

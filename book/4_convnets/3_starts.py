@@ -440,9 +440,9 @@ def lsuv_(
     """Scale layers so that what a batch makes of them has mean 0, deviation 1.
 
     `layers` are pairs of modules, first those that are called first: whose
-    weight and bias are changed, and behind which it is measured. A ValueError if
-    that is not reached after `max_rounds`; whatever ends it, all weights are
-    then as they were.
+    weight and bias are changed, and behind which it is measured. A ValueError
+    if that is not reached after `max_rounds`; whatever ends it, all weights
+    are then as they were.
     """
     before = {name: each.clone() for name, each in model.state_dict().items()}
     try:

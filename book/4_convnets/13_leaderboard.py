@@ -9,19 +9,10 @@ the end. You may go on without it.
 numbers here are records. Each was measured by the cell beside it, with one
 command; what has not been run says so.
 
-| what | ours, mean of all seeds | the best public one | its seeds |
-| --- | --- | --- | --- |
-| clothes, 5 epochs | {record}`five.right:.2%` | 93.4 % | one |
-| clothes, 20 epochs | {record}`twenty.right:.2%` | 94.3 % | one |
-| clothes, 50 epochs | {record}`fifty.right:.2%` | 94.9 % | one |
-| digits, one epoch | {record}`digits.right:.2%` | | |
+The rules are stricter than usual, and the same for every line:
 
-The public numbers are those of a well-known course {cite:p}`howard2023`, whose
-settings were chosen on the images that they are measured on. Here the rules are
-stricter, and the same for every line:
-
-1. Everything is chosen on 5,000 of the 60,000 training images, and then frozen.
-2. The frozen recipe trains on all 60,000, once for each seed.
+1. Everything is chosen on a twelfth of the training images, held out, and frozen.
+2. The frozen recipe trains on all of them, once for each seed.
 3. The test images are looked at once a seed, after the last epoch, as they are:
    no mean over changed copies. {py:obj}`~groundup.data.Sealed` writes each look
    into a file that lies beside this page's source.
@@ -46,6 +37,25 @@ from groundup.vision.fast import Recipe, fast_learner
 
 # %% [markdown]
 r"""
+## The board
+"""
+
+# %%
+public = {5: 0.934, 20: 0.943, 50: 0.949}
+{epochs: f"{right:.1%}" for epochs, right in public.items()}
+
+# %% [markdown]
+r"""
+| what | ours, mean of all seeds | the best public one | its seeds |
+| --- | --- | --- | --- |
+| clothes, 5 epochs | {record}`five.right:.2%` | 93.4 % | one |
+| clothes, 20 epochs | {record}`twenty.right:.2%` | 94.3 % | one |
+| clothes, 50 epochs | {record}`fifty.right:.2%` | 94.9 % | one |
+| digits, one epoch | {record}`digits.right:.2%` | | |
+
+The public numbers are those of a course {cite:p}`howard2023`, which measures on the
+images that its settings were chosen on, once.
+
 ## Clothes, by epochs
 
 Training takes the images in bytes' order, 0 to 1; nothing is learned about them

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from groundup.data.color import color_jitter
 from torch.testing import assert_close
+
+from groundup.data.color import color_jitter
 
 
 def seeded(seed: int) -> torch.Generator:

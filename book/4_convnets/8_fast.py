@@ -574,7 +574,8 @@ r"""
 A step that takes half the time is worth as much as one that teaches twice. Which
 settings of the recipe teach? Each is taken out, the rest left as it is, on 5,000
 images with a network of 16 channels. Seeds, order and images are the same for
-both sides, and AdamW in Muon's place gets the best of its own three rates.
+both sides. AdamW in Muon's place, and batches four times as large, get the best
+of three rates of their own, on the images that are held out.
 """
 
 
@@ -605,10 +606,15 @@ def judged(recipe: Recipe, seed: int, **options: Any) -> float:
 def worth(seed: int) -> dict[str, float]:
     torch.set_num_threads(1)
     base = Recipe(epochs=3, width=16)
-    rates = [base._replace(lr=rate) for rate in (0.003, 0.006, 0.012)]
+
+    def best(rates: Iterable[float], batch_size: int, **options: Any) -> float:
+        """The best rate's accuracy."""
+        changed = (base._replace(lr=r, batch_size=batch_size) for r in rates)
+        return max(judged(each, seed, **options) for each in changed)
+
     without = {
-        "Muon": max(judged(each, seed, optim=adamw_alone) for each in rates),
-        "small batches": judged(base._replace(batch_size=500), seed),
+        "Muon": best((0.003, 0.006, 0.012), 125, optim=adamw_alone),
+        "small batches": best((0.014, 0.03, 0.06), 500),
         "flips": judged(base._replace(flips=False), seed),
         "smoothing": judged(base._replace(smoothing=0.0), seed),
         "images that stay": judged(base._replace(padding=1), seed),

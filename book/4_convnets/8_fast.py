@@ -306,8 +306,9 @@ r"""
 ## A recipe
 
 All that a run is made of goes into one record, so that it can be frozen, compared
-and printed. Products may be taken in {term}`bfloat16`, a format of half the bits; how that works, and what can go wrong, is the subject
-of {doc}`/4_convnets/12_precision`.
+and printed. Products may be taken in {term}`bfloat16`, a format of half the bits;
+how that works, and what can go wrong, is the subject of
+{doc}`/4_convnets/12_precision`.
 """
 
 
@@ -638,11 +639,10 @@ In so short a training it is the number of steps that counts, and what a step is
 worth: batches of 500 make a quarter of the steps, and no rate of the three makes
 up for it. Muon is worth more than its deviation, on each of the seeds. What
 changes images costs: there is no time to learn by heart, so there is nothing to
-be remedied. That holds for the flips as well, on every seed, as a shoe that points
-to the right is in no held-out image either. Yet the recipe has them. It was frozen
-before this was measured, and the leaderboard below was begun with it; what is
-frozen stays, or it never was. Products in half the bits cost, too:
-{record}`worth.bfloat16:.1%`, for more than twice the speed.
+be remedied. That holds for the flips as well, on every seed. Yet the recipe has
+them: it was frozen before this was measured, and the leaderboard had begun with
+it. What is frozen stays, or it never was. Products in half the bits cost, too:
+{record}`worth.bfloat16:.1%`, for steps that take little more than half the time.
 """
 
 # %% [markdown]

@@ -32,6 +32,7 @@ from groundup.data.sampler import BatchSampler as BatchSampler
 from groundup.data.sampler import RandomSampler as RandomSampler
 from groundup.data.sampler import Sampler as Sampler
 from groundup.data.sampler import SequentialSampler as SequentialSampler
+from groundup.data.sealed import Sealed as Sealed
 from groundup.data.tensor_loader import TensorLoader as TensorLoader
 from groundup.data.worker import WorkerInfo as WorkerInfo
 from groundup.data.worker import get_worker_info as get_worker_info

@@ -54,6 +54,8 @@ from groundup.nn.pool import MaxPool2d as MaxPool2d
 from groundup.nn.sequence import AvgPool1d as AvgPool1d
 from groundup.nn.sequence import Conv1d as Conv1d
 from groundup.nn.sequence import MaxPool1d as MaxPool1d
+from groundup.nn.shuffle import PixelShuffle as PixelShuffle
+from groundup.nn.shuffle import PixelUnshuffle as PixelUnshuffle
 from groundup.nn.standardize import Standardize as Standardize
 from groundup.nn.transposed import ConvTranspose1d as ConvTranspose1d
 from groundup.nn.transposed import ConvTranspose2d as ConvTranspose2d

@@ -46,6 +46,8 @@ from groundup.nn.functional.sequence import avg_pool1d as avg_pool1d
 from groundup.nn.functional.sequence import conv1d as conv1d
 from groundup.nn.functional.sequence import max_pool1d as max_pool1d
 from groundup.nn.functional.sequence import single as single
+from groundup.nn.functional.shuffling import pixel_shuffle as pixel_shuffle
+from groundup.nn.functional.shuffling import pixel_unshuffle as pixel_unshuffle
 from groundup.nn.functional.transposed import (
     conv_transpose1d as conv_transpose1d,
 )

@@ -2,9 +2,9 @@
 r"""
 # Sixteen bits
 
-This chapter finishes what {doc}`/4_convnets/7_paper` leaves to the fast programs
-that papers come with: training in numbers of half the size. It builds `autocast`
-and `GradScaler` by hand. You may go on without it.
+This chapter finishes what {doc}`/4_convnets/8_fast` borrows: training in numbers
+of half the size. It builds `autocast` and `GradScaler` by hand. You may go on
+without it.
 
 Numbers of 16 bits take half of the memory and half of the way to it, and on some
 processors a product of them costs an eighth. **What is lost, and what has to be

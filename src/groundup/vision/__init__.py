@@ -42,6 +42,11 @@ from groundup.vision.detector import Detector as Detector
 from groundup.vision.detector import detect as detect
 from groundup.vision.detector import detection_loss as detection_loss
 from groundup.vision.detector import detections as detections
+from groundup.vision.fast import FastResNet as FastResNet
+from groundup.vision.fast import LowPrecision as LowPrecision
+from groundup.vision.fast import Recipe as Recipe
+from groundup.vision.fast import fast_learner as fast_learner
+from groundup.vision.fast import kernels_and_rest as kernels_and_rest
 from groundup.vision.focal_loss import sigmoid_focal_loss as sigmoid_focal_loss
 from groundup.vision.precision import THRESHOLDS as THRESHOLDS
 from groundup.vision.precision import average_precision as average_precision

@@ -71,8 +71,7 @@ def crop_to_ink(image: Tensor) -> Tensor:
 def _sized(image: Tensor, side: int) -> Tensor:
     """The ink, so large that its longer side has `side` pixels."""
     ink = crop_to_ink(image)
-    scale = side / max(ink.shape)
-    sizes = [(n, max(1, round(scale * n))) for n in ink.shape]
+    sizes = [(n, max(1, round(side * n / max(ink.shape)))) for n in ink.shape]
     rows, columns = (
         ((torch.arange(new) + 0.5) * (old / new)).long() for old, new in sizes
     )
@@ -472,7 +471,7 @@ answer to each question is *yes* with a probability of 0.01.
 """
 
 
-# %% A detector tags=["export"] module="vision.detector"
+# %% A block tags=["export"] module="vision.detector"
 """A detector of one stage: every anchor answers what and where."""
 
 
@@ -482,6 +481,7 @@ def _block(c_in: int, c_out: int, stride: int = 1) -> Sequential:
     return Sequential(kernels, BatchNorm2d(c_out), ReLU(inplace=True))
 
 
+# %% A detector tags=["export"] module="vision.detector"
 class Detector(Module):
     """Pictures (n, c, h, w) -> scores (n, a, k) and codes (n, a, 4).
 
@@ -512,6 +512,16 @@ class Detector(Module):
         return Sequential(_block(channels, channels), last)
 
 
+# %%
+sum(param.numel() for param in Detector(10, SHAPES).parameters())
+
+# %% [markdown]
+r"""
+Kernels give channels first. The anchors go row by row, and at each place shape by
+shape. So the channels go last, and are then cut.
+"""
+
+
 # %% Its answers tags=["export"] module="vision.detector"
 class Detector(Detector):
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -535,6 +545,15 @@ class Detector(Detector):
         answers, wanted = match_anchors(anchors, boxes, labels)
         codes = encode_boxes(wanted, anchors)
         return answers, codes.where((answers >= 0)[..., None], 0.0)
+
+
+# %%
+assert_equal(Detector(10, SHAPES)(scenes[:2, None])[0].shape, (2, 192, 10))
+
+# %% [markdown]
+r"""
+Its loss has two parts: one for all scores, one for the codes of matched anchors.
+"""
 
 
 # %% What is wrong with them tags=["export"] module="vision.detector"
@@ -592,7 +611,6 @@ def trained(
 
 
 model = trained(scenes, boxes, labels, n_epochs=8, seed=0)
-sum(param.numel() for param in model.parameters())
 
 # %% [markdown]
 r"""
@@ -788,7 +806,7 @@ one it is the AP at that threshold, such as AP50.
 """
 
 
-# %% Of all classes tags=["export"] module="vision.precision"
+# %% Of one class tags=["export"] module="vision.precision"
 # COCO's to the last bit, which 0.5 + 0.05 * i is not.
 THRESHOLDS = *(0.5 + (0.95 - 0.5) / 9 * i for i in range(9)), 0.95
 
@@ -808,6 +826,7 @@ def _hits(
     return scores[order], torch.tensor(hits).view(len(hits), -1).bool()
 
 
+# %% Of all classes tags=["export"] module="vision.precision"
 def average_precisions(
     found: Sequence[dict[str, Tensor]],
     truth: Sequence[dict[str, Tensor]],
@@ -846,9 +865,9 @@ reached
 
 # %% [markdown]
 r"""
-No scene and no digit of these has been seen in training. The network finds and
-names most of them; what costs are the last pixels of the box. Of a digit 16 pixels
-high and wide, a box one pixel too large on each side has an IoU of 0.79.
+None of these digits was seen in training. Most are found and named; what costs are
+the last pixels of the box. Of a digit 16 pixels high and wide, a box one pixel too
+large on each side has an IoU of 0.79.
 
 ## Three ways to a wrong number
 
@@ -877,9 +896,8 @@ cut["AP"], reached["AP"]
 
 # %% [markdown]
 r"""
-**Rows taken for columns.** On a square canvas boxes whose x and y are swapped lie
-inside. On a wide one they stick out. The network has never seen a wide canvas, and
-need not have: it has only convolutions.
+**Rows taken for columns.** Boxes whose x and y are swapped lie inside of a square
+canvas; of a wide one, which is nothing new to convolutions, they stick out.
 """
 
 # %%

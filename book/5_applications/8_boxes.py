@@ -195,7 +195,7 @@ each picture, where ours held for the picture.
 """
 
 
-# %% One class tags=["export"]
+# %% What may be missing tags=["export"]
 def _filled(truth: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Truth with area and iscrowd: of the box, and not, if not given."""
     boxes, labels = truth["boxes"].view(-1, 4), truth["labels"]
@@ -213,6 +213,11 @@ def _of_class(values: Mapping[str, Tensor], label: int) -> dict[str, Tensor]:
     return {name: each[rows] for name, each in values.items()}
 
 
+# %%
+_filled({"boxes": mouse, "labels": torch.tensor([2])})["iscrowd"]
+
+
+# %% One class tags=["export"]
 def _class_scores(
     judged: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]], limit: int
 ) -> tuple[Tensor, Tensor]:
@@ -228,6 +233,12 @@ def _class_scores(
         precision[a, t] = average_precision(*some, int(n[a]))
     found = (hits & ~ignored).sum(-1).double()
     return precision, found / n.double()[:, None]
+
+
+# %% [markdown]
+r"""
+And for all classes:
+"""
 
 
 # %% All classes tags=["export"]
@@ -394,6 +405,7 @@ def _shapes_apart(a: Tensor, b: Tensor, iou: Tensor, eps: float) -> Tensor:
     return alpha * v
 
 
+# %% Distances tags=["export"] module="vision.box_operations"
 def distance_box_iou(
     boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7
 ) -> Tensor:
@@ -410,6 +422,9 @@ def complete_box_iou(
     shapes = _shapes_apart(a, b, box_iou(boxes1, boxes2), eps)
     return distance_box_iou(boxes1, boxes2, eps) - shapes
 
+
+# %%
+distance_box_iou(target - 1, target), complete_box_iou(target - 1, target)
 
 # %% [markdown]
 r"""
@@ -439,6 +454,7 @@ def generalized_box_iou_loss(
     return reduce_losses(1 - iou + (hull - covered) / (hull + eps), reduction)
 
 
+# %% More losses tags=["export"] module="vision.box_operations"
 def distance_box_iou_loss(
     boxes1: Tensor, boxes2: Tensor, reduction: str = "none", eps: float = 1e-7
 ) -> Tensor:

@@ -15,8 +15,7 @@ def crop_to_ink(image: Tensor) -> Tensor:
 def _sized(image: Tensor, side: int) -> Tensor:
     """The ink, so large that its longer side has `side` pixels."""
     ink = crop_to_ink(image)
-    scale = side / max(ink.shape)
-    sizes = [(n, max(1, round(scale * n))) for n in ink.shape]
+    sizes = [(n, max(1, round(side * n / max(ink.shape)))) for n in ink.shape]
     rows, columns = (
         ((torch.arange(new) + 0.5) * (old / new)).long() for old, new in sizes
     )

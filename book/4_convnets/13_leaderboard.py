@@ -22,7 +22,6 @@ The rules are stricter than usual, and the same for every line:
 # %% Imports tags=["hide-input"]
 import time
 from functools import partial
-from math import sqrt
 from pathlib import Path
 
 import torch
@@ -30,10 +29,15 @@ from torch import Tensor
 
 from groundup.data.sealed import Sealed
 from groundup.data.tensor_loader import TensorLoader
-from groundup.datasets import fashion_mnist, mnist
+from groundup.datasets import fashion_mnist
 from groundup.scores import accuracy
-from groundup.testing import assert_close
 from groundup.vision.fast import Recipe, fast_learner
+
+# %% tags=["hide-input"]
+from math import sqrt
+
+from groundup.datasets import mnist
+from groundup.testing import assert_close
 
 # %% [markdown]
 r"""

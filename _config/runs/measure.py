@@ -6,7 +6,11 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from _config.chapters.files import BOOK, SRC, ChapterError, shown, write
@@ -24,7 +28,11 @@ from _config.runs.records import (
 
 
 def measure_record(
-    chapter: Chapter, cell: Cell, seeds: int | None = None, src: Path = SRC
+    chapter: Chapter,
+    cell: Cell,
+    seeds: int | None = None,
+    src: Path = SRC,
+    jobs: int = 1,
 ) -> Record:
     """Run a record's function for seeds 0, 1, … and keep what it returns.
 
@@ -38,9 +46,9 @@ def measure_record(
     if values:
         print(f"{shown(before.path)} goes on after {len(values)} seeds")
         seconds = before.kept["seconds"]
-    function, start = define(chapter, cell, src), time.monotonic()
-    for seed in range(len(values), seeds):
-        values[str(seed)] = function(seed)
+    start, wanted = time.monotonic(), range(len(values), seeds)
+    for seed, found in seed_by_seed(chapter, cell, src, wanted, jobs):
+        values[str(seed)] = found
         check(chapter, cell, values)
         print(f"{name}({seed}) = {values[str(seed)]}", flush=True)
         taken = round(seconds + time.monotonic() - start, 1)
@@ -48,6 +56,27 @@ def measure_record(
         text = json.dumps(kept | {"seeds": seeds}, indent=2, ensure_ascii=False)
         write(before.path, f"{text}\n".encode())
     return look_up(chapter, cell, src)
+
+
+def seed_by_seed(
+    chapter: Chapter, cell: Cell, src: Path, seeds: range, jobs: int
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """Each seed and what the function returns for it, in order."""
+    if jobs == 1:
+        yield from zip(
+            seeds, map(define(chapter, cell, src), seeds), strict=True
+        )
+        return
+    one = partial(one_seed, chapter, cell, src)
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        yield from zip(seeds, pool.map(one, seeds), strict=True)
+
+
+def one_seed(
+    chapter: Chapter, cell: Cell, src: Path, seed: int
+) -> dict[str, float]:
+    """A seed in a process of its own."""
+    return define(chapter, cell, src)(seed)
 
 
 def begun(before: Record, seeds: int) -> dict[str, dict[str, float]]:
@@ -122,6 +151,9 @@ def main() -> int:
     parser.add_argument(
         "--seed", type=int, help="run this one beside what is kept, no more"
     )
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="how many seeds run side by side"
+    )
     parser.add_argument("--book", type=Path, default=BOOK)
     parser.add_argument("--src", type=Path, default=SRC)
     args = parser.parse_args()
@@ -138,7 +170,9 @@ def main() -> int:
             if args.seed is not None:
                 run_again(chapter, cell, args.seed, args.src)
                 continue
-            done = measure_record(chapter, cell, args.seeds, args.src)
+            done = measure_record(
+                chapter, cell, args.seeds, args.src, args.jobs
+            )
             print(f"wrote {shown(done.path)}")
     except (ChapterError, LookupError) as error:
         print(error, file=sys.stderr)

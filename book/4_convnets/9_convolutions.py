@@ -158,8 +158,8 @@ shades(counts)
 
 # %% [markdown]
 r"""
-Divided by these counts, `fold` takes a picture together from overlapping parts:
-so a large picture is cut up, worked on piece by piece, and joined.
+Divided by these counts, `fold` puts a picture together from overlapping parts: so a
+large picture is cut up, worked on piece by piece, and joined.
 
 ## Along one axis
 
@@ -253,7 +253,7 @@ def max_pool1d(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The largest of each window: (*, t) -> (*, places)."""
     size = single(kernel_size)
-    step = single(size if stride is None else stride)
+    step = single(size if stride in (None, [], ()) else stride)
     sides = (1, size), (1, step), (0, single(padding)), (1, single(dilation))
     flat = _as_row(input)
     if not return_indices:
@@ -280,7 +280,7 @@ def avg_pool1d(
 ) -> Tensor:
     """The mean of each window: (*, t) -> (*, places)."""
     size = single(kernel_size)
-    step = single(stride or size)
+    step = single(size if stride in (None, [], ()) else stride)
     sides = (1, size), (1, step), (0, single(padding))
     return avg_pool2d(
         _as_row(input), *sides, ceil_mode, count_include_pad
@@ -531,9 +531,10 @@ shapes
 
 # %% [markdown]
 r"""
-Where the stride does not divide the kernel, some pixels get more windows than
-others, and the output of a constant is a chequered pattern that training has to
-undo {cite:p}`odena2016`. A kernel of 4 with a stride of 2 has none:
+Where the stride does not divide the size of the kernel, some pixels lie in more
+windows than others. With equal weights the output of a constant is then a chequered
+pattern, which training has to undo {cite:p}`odena2016`. A kernel of 4 with a stride
+of 2 begins without one:
 """
 
 # %%
@@ -1075,8 +1076,9 @@ class Fold(Module):
 # %% [markdown]
 r"""
 A picture cut into pieces of 8 × 8, each made brighter or darker so that its mean
-is that of all, and joined again. Overlapping pieces, divided by the counts, leave
-no seams:
+is that of all, and joined again. Pieces side by side
+leave seams. Overlapping ones, divided by the counts, leave next to none. Neighbours
+across a seam differ so many times as much as any two neighbours:
 """
 
 # %%
@@ -1090,9 +1092,10 @@ for stride in (8, 2):
     even = pieces - pieces.mean(0) + sheet.mean()  # each column a piece
     counts = together(apart(torch.ones(1, 56, 56)))
     joined.append((together(even) / counts)[0])
-light = [each.mean(0)[[0, -1]].diff().item() for each in (sheet, *joined)]
-assert max(light[1:]) < 0.3 * light[0]
-[round(each, 2) for each in light]
+jumps = [each.diff(dim=1).abs().mean(0) for each in (sheet, *joined)]
+seams = [(each[7::8].mean() / each.mean()).item() for each in jumps]
+assert seams[1] > 2 > 1.3 > seams[2]
+[round(each, 2) for each in seams]
 
 # %% alt="Four digits on a background that gets stronger to the right. Beside it the same with the light taken out piece by piece, paler around the digits: with pieces that do not overlap the seams show as a lattice, with pieces that overlap they do not." tags=["hide-input"]
 figure = show_images(
@@ -1283,8 +1286,21 @@ to be chosen.
 
 :::{dropdown} When is the output of a transposed convolution free of a chequered pattern?
 If its stride divides the size of its kernel, every pixel lies in equally many
-windows.
+windows. That is half of it: the weights that meet on one pixel must also add up to
+what meets on its neighbour.
 :::
+"""
+
+# %% tags=["answer"]
+constant, kernel = torch.ones(1, 1, 8, 8), draw(1, 1, 4, 4).abs()
+met = unfold(kernel, 2, dilation=2).sum(1)  # what meets on each of 2 x 2 pixels
+balanced = kernel / met.view(1, 1, 2, 2).repeat(1, 1, 2, 2)
+for weights, chequered in ((kernel, True), (balanced, False)):
+    large = conv_transpose2d(constant, weights, stride=2)[..., 4:-4, 4:-4]
+    assert_equal(bool(large.std() > 1e-5), chequered)
+
+# %% [markdown]
+r"""
 
 :::{dropdown} Why must a frame for `max_pool` hold minus infinity and not zero?
 Where all numbers are negative, a zero would be the largest of its window.
@@ -1292,9 +1308,9 @@ Where all numbers are negative, a zero would be the largest of its window.
 
 ## Exercises
 
-**1.** A layer with a kernel of $k$ and a stride of $s$ is to double a picture
-exactly, whatever its size. Which padding does its transpose need for kernels of 2
-to 6 and a stride of 2, and which of them need `output_padding`?
+**1.** A transposed layer with a stride of 2 is to double a picture exactly, whatever
+its size. Which padding does it need for kernels of 2 to 6, and which of them need
+`output_padding`?
 """
 
 # %% tags=["solution"]

@@ -1,6 +1,14 @@
 # Extracted from book/; edit the chapters.
 """The public names of groundup.data."""
 
+from groundup.data.alternating import (
+    AlternatingFlipLoader as AlternatingFlipLoader,
+)
+from groundup.data.alternating import alternating_flip as alternating_flip
+from groundup.data.alternating import flip_where as flip_where
+from groundup.data.augment import random_crop as random_crop
+from groundup.data.augment import random_erase as random_erase
+from groundup.data.augment import random_flip as random_flip
 from groundup.data.choice import SubsetRandomSampler as SubsetRandomSampler
 from groundup.data.choice import WeightedRandomSampler as WeightedRandomSampler
 from groundup.data.collate import default_collate as default_collate
@@ -24,6 +32,7 @@ from groundup.data.sampler import BatchSampler as BatchSampler
 from groundup.data.sampler import RandomSampler as RandomSampler
 from groundup.data.sampler import Sampler as Sampler
 from groundup.data.sampler import SequentialSampler as SequentialSampler
+from groundup.data.sealed import Sealed as Sealed
 from groundup.data.tensor_loader import TensorLoader as TensorLoader
 from groundup.data.worker import WorkerInfo as WorkerInfo
 from groundup.data.worker import get_worker_info as get_worker_info

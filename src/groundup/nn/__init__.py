@@ -12,6 +12,9 @@ from groundup.nn.container import ModuleList as ModuleList
 from groundup.nn.container import Sequential as Sequential
 from groundup.nn.conv import EDGES as EDGES
 from groundup.nn.conv import Conv2d as Conv2d
+from groundup.nn.dropout import Dropout as Dropout
+from groundup.nn.dropout import Dropout2d as Dropout2d
+from groundup.nn.dropout import DropoutBase as DropoutBase
 from groundup.nn.flatten import Flatten as Flatten
 from groundup.nn.folding import Fold as Fold
 from groundup.nn.folding import Unfold as Unfold
@@ -51,6 +54,8 @@ from groundup.nn.pool import MaxPool2d as MaxPool2d
 from groundup.nn.sequence import AvgPool1d as AvgPool1d
 from groundup.nn.sequence import Conv1d as Conv1d
 from groundup.nn.sequence import MaxPool1d as MaxPool1d
+from groundup.nn.shuffle import PixelShuffle as PixelShuffle
+from groundup.nn.shuffle import PixelUnshuffle as PixelUnshuffle
 from groundup.nn.standardize import Standardize as Standardize
 from groundup.nn.transposed import ConvTranspose1d as ConvTranspose1d
 from groundup.nn.transposed import ConvTranspose2d as ConvTranspose2d

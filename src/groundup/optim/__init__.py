@@ -8,6 +8,7 @@ from groundup.optim.adagrad import adagrad_step as adagrad_step
 from groundup.optim.adam import Adam as Adam
 from groundup.optim.adam import AdamW as AdamW
 from groundup.optim.adam import adam_step as adam_step
+from groundup.optim.kernel_muon import KernelMuon as KernelMuon
 from groundup.optim.lamb import LAMB as LAMB
 from groundup.optim.lamb import lamb_step as lamb_step
 from groundup.optim.lamb import trust_ratio as trust_ratio

@@ -3,6 +3,17 @@
 
 from groundup.training.annealing import Anneal as Anneal
 from groundup.training.annealing import progress_of as progress_of
+from groundup.training.average import EMA as EMA
+from groundup.training.average import AveragedModel as AveragedModel
+from groundup.training.average import get_ema_avg_fn as get_ema_avg_fn
+from groundup.training.average import (
+    get_ema_multi_avg_fn as get_ema_multi_avg_fn,
+)
+from groundup.training.average import get_swa_avg_fn as get_swa_avg_fn
+from groundup.training.average import (
+    get_swa_multi_avg_fn as get_swa_multi_avg_fn,
+)
+from groundup.training.average import update_bn as update_bn
 from groundup.training.callback import CANCELS as CANCELS
 from groundup.training.callback import Callback as Callback
 from groundup.training.callback import Cancel as Cancel
@@ -36,6 +47,12 @@ from groundup.training.metrics import Precision as Precision
 from groundup.training.metrics import Recall as Recall
 from groundup.training.progress import Progress as Progress
 from groundup.training.recorder import Recorder as Recorder
+from groundup.training.regularize import Augment as Augment
+from groundup.training.regularize import CutMix as CutMix
+from groundup.training.regularize import MixUp as MixUp
+from groundup.training.regularize import check_targets as check_targets
+from groundup.training.regularize import cutmix as cutmix
+from groundup.training.regularize import mixup as mixup
 from groundup.training.saving import CheckpointError as CheckpointError
 from groundup.training.saving import read_checkpoint as read_checkpoint
 from groundup.training.saving import write_checkpoint as write_checkpoint

@@ -1,6 +1,11 @@
 # Extracted from book/; edit the chapters.
 """The public names of groundup.vision."""
 
+from groundup.vision.fast import FastResNet as FastResNet
+from groundup.vision.fast import LowPrecision as LowPrecision
+from groundup.vision.fast import Recipe as Recipe
+from groundup.vision.fast import fast_learner as fast_learner
+from groundup.vision.fast import kernels_and_rest as kernels_and_rest
 from groundup.vision.resnet import BasicBlock as BasicBlock
 from groundup.vision.resnet import Bottleneck as Bottleneck
 from groundup.vision.resnet import ResNet as ResNet

@@ -91,3 +91,12 @@ def test_what_does_not_fit_shows_both_shapes():
         conv1d(torch.zeros(1, 1, 5), torch.zeros(1, 1, 3), stride=(1, 2))
     with pytest.raises(RuntimeError, match=r"\(1, 2, 3, 4\)"):
         max_pool1d(torch.zeros(1, 2, 3, 4), 2)
+
+
+@pytest.mark.parametrize("function", [max_pool1d, avg_pool1d])
+def test_no_stride_is_that_of_the_window_and_a_stride_of_0_is_refused(function):
+    x = torch.arange(8.0).view(2, 4)
+    for none in (None, [], ()):  # torch's own default is an empty list
+        assert_close(function(x, 2, none), function(x, 2, 2))
+    with pytest.raises(RuntimeError, match=r"moved by \(1, 0\)"):
+        function(x, 2, 0)

@@ -89,6 +89,13 @@ def measured(write, kept):
     return write
 
 
+def test_seeds_that_run_side_by_side_are_kept_as_one_after_another(write, kept):
+    chapter = write()
+    (cell,) = records.record_cells(chapter)
+    done = measure.measure_record(chapter, cell, 3, write.src, jobs=2)
+    assert done.kept["values"] == json.loads(kept)["values"]
+
+
 def status(measured, old: str = "", new: str = "") -> str:
     (kept,) = records.status(measured(old, new), measured.src)
     return kept.status

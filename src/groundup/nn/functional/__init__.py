@@ -18,6 +18,9 @@ from groundup.nn.functional.binary import (
 )
 from groundup.nn.functional.binary import logsigmoid as logsigmoid
 from groundup.nn.functional.convolution import conv2d as conv2d
+from groundup.nn.functional.dropping import channel_noise as channel_noise
+from groundup.nn.functional.dropping import dropout as dropout
+from groundup.nn.functional.dropping import dropout2d as dropout2d
 from groundup.nn.functional.folding import fold as fold
 from groundup.nn.functional.folding import unfold as unfold
 from groundup.nn.functional.loss import cross_entropy as cross_entropy
@@ -43,6 +46,8 @@ from groundup.nn.functional.sequence import avg_pool1d as avg_pool1d
 from groundup.nn.functional.sequence import conv1d as conv1d
 from groundup.nn.functional.sequence import max_pool1d as max_pool1d
 from groundup.nn.functional.sequence import single as single
+from groundup.nn.functional.shuffling import pixel_shuffle as pixel_shuffle
+from groundup.nn.functional.shuffling import pixel_unshuffle as pixel_unshuffle
 from groundup.nn.functional.transposed import (
     conv_transpose1d as conv_transpose1d,
 )

@@ -48,7 +48,7 @@ def max_pool1d(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The largest of each window: (*, t) -> (*, places)."""
     size = single(kernel_size)
-    step = single(size if stride is None else stride)
+    step = single(size if stride in (None, [], ()) else stride)
     sides = (1, size), (1, step), (0, single(padding)), (1, single(dilation))
     flat = _as_row(input)
     if not return_indices:
@@ -74,7 +74,7 @@ def avg_pool1d(
 ) -> Tensor:
     """The mean of each window: (*, t) -> (*, places)."""
     size = single(kernel_size)
-    step = single(stride or size)
+    step = single(size if stride in (None, [], ()) else stride)
     sides = (1, size), (1, step), (0, single(padding))
     return avg_pool2d(
         _as_row(input), *sides, ceil_mode, count_include_pad

@@ -57,7 +57,7 @@ r"""
 
 Weights start as in a linear layer: what one output sums up, its *fan-in*, is
 $c_{in} \cdot k_h \cdot k_w$ numbers here. The rest is bookkeeping, and it calls
-torch's kernel, which the function above has earned.
+torch's kernel, which our function has earned.
 """
 
 
@@ -200,10 +200,28 @@ r"""
 ## Fewer places
 
 Windows can also be summed up without weights: their largest number says whether
-something was found anywhere in them, their mean how much of it. Without overlap,
-each axis shrinks by the size of the window. That is *pooling*, and its
-arithmetic is `windows` once more. Where a frame is needed it must never be the
-largest, so it holds minus infinity:
+something was found anywhere in them, their mean how much of it. That is *pooling*,
+and its arithmetic is `windows` once more. Without overlap, each axis shrinks by the
+size of the window:
+"""
+
+# %%
+squares = windows(digit, (2, 2), (2, 2))  # (1, 1, 2, 2, 14, 14)
+pooled = {"largest": squares.amax((2, 3)), "mean": squares.mean((2, 3))}
+{name: tuple(each.shape) for name, each in pooled.items()}
+
+# %% alt="A handwritten 3 of 28 by 28 pixels, and two of 14 by 14: of the largest numbers, with thick strokes, and of the means, with paler ones." tags=["hide-input"]
+figure = show_images(
+    [each[0, 0] - digit.min() for each in (digit, *pooled.values())],
+    ["digit", *pooled],
+)
+figure.set_size_inches(5, 2)
+plt.show()
+
+# %% [markdown]
+r"""
+What remains are the edges. A frame must never be the largest, so for that pool it
+holds minus infinity. And a window may begin in the picture and end outside of it:
 """
 
 
@@ -239,9 +257,8 @@ class _Geometry(NamedTuple):
 
 # %% [markdown]
 r"""
-A window that begins in the picture and does not end in its frame is dropped, or,
-with torch's `ceil_mode`, kept as it is. So two things may stand where no pixel
-is: the frame, and what lies beyond it.
+Such a window is dropped, or, with torch's `ceil_mode`, kept as it is. So two things
+may stand where no pixel is: the frame, and what lies beyond it.
 """
 
 
@@ -720,11 +737,15 @@ def neighbours(seed: int) -> dict[str, float]:
 # %% [markdown]
 r"""
 In order, the windows gain {record}`neighbours.windows - no windows:.1%` with less than
-a quarter of the weights. Shuffled, they are the worse of the two, by
-{record}`neighbours.windows - no windows, shuffled:.1%`, while the network without them
-does not notice ({record}`neighbours.no windows, shuffled - in order:.1%`). What a
-convolution knows is the neighbourhood. Where there is none, the knowledge is
-wrong, and it costs.
+a quarter of the weights. Shuffled, they fall from {record}`neighbours.windows:.1%` to
+{record}`neighbours.windows, shuffled:.1%` and behind the other network, by
+{record}`neighbours.windows - no windows, shuffled:.1%`, while that one does not notice
+({record}`neighbours.no windows, shuffled - in order:.1%`). What windows gained over
+four times as many weights, they gained from neighbours.
+
+They are not useless without: a kernel still makes a feature at each of its places.
+Against as many weights without windows, which is 12 hidden units, they win even on
+shuffled pixels: an exercise.
 """
 
 # %% [markdown]
@@ -837,7 +858,27 @@ assert all(blurred < 0.5 * sharp for sharp, blurred in changes)
 
 # %% [markdown]
 r"""
-**3. Where is it?** A network whose frames are zeros can learn where it is. Show
+**3. As many weights.** Which network of one hidden layer has as many weights as the
+one with windows? Train both on shuffled pixels. Which is better, and why might that
+be?
+"""
+
+# %% tags=["solution"]
+order = torch.randperm(784, generator=torch.Generator().manual_seed(0))
+mixed = x.flatten(2)[..., order].view(x.shape)
+
+
+def as_large() -> Sequential:
+    return Sequential(Flatten(), Linear(784, 12), ReLU(), Linear(12, 10))
+
+
+assert sum(p.numel() for p in as_large().parameters()) > sizes[0]
+few, many = (accuracies(make, mixed, 0.01, 0)[1] for make in (as_large, cnn))
+assert many > few  # 12 features of a picture are fewer than 784
+
+# %% [markdown]
+r"""
+**4. Where is it?** A network whose frames are zeros can learn where it is. Show
 that a `Conv2d` of ones with a frame answers a blank picture of ones differently
 at the edge, and that `padding_mode="replicate"` does not.
 """

@@ -306,9 +306,9 @@ r"""
 ## A recipe
 
 All that a run is made of goes into one record, so that it can be frozen, compared
-and printed. Products are taken in bfloat16, a format of half the bits, where the
-machine has units for it; how that works, and what can go wrong, is the subject
-of {doc}`/4_convnets/12_precision`.
+and printed. Products may be taken in {term}`bfloat16`, a format of half the bits;
+how that works, and what can go wrong, is the subject of
+{doc}`/4_convnets/12_precision`.
 """
 
 
@@ -572,9 +572,10 @@ r"""
 ## What an image teaches
 
 A step that takes half the time is worth as much as one that teaches twice. Which
-settings of the recipe teach? Each is taken out, the rest left as it is, on 15,000
-images with a network of 24 channels; seeds, order and images are the same for
-both sides, and AdamW in Muon's place gets the best of its own three rates.
+settings of the recipe teach? Each is taken out, the rest left as it is, in three
+epochs of 5,000 images and a network of 16 channels. Seeds, order and images are
+the same for both sides. AdamW in Muon's place, and batches four times as large, get the best
+of three rates of their own, on the images that are held out.
 """
 
 
@@ -589,62 +590,11 @@ def adamw_alone(params: Iterable[Tensor], lr: float) -> CombinedOptimizer:
 
 
 def judged(recipe: Recipe, seed: int, **options: Any) -> float:
-    """Accuracy on 5,000 held-out images after training on 15,000."""
-    valid = TensorLoader(x[50_000:55_000], kinds[50_000:55_000], batch_size=500)
-    own = {"valid": valid, "metrics": [Accuracy()], "defaults": []} | options
-    learn = fast_learner(recipe, x[:15_000], kinds[:15_000], seed, **own)
-    learn.fit(recipe.epochs)
-    return learn.results["accuracy"]
-
-
-# %% What the levers of learning are worth tags=["record"] record="worth"
-def worth(seed: int) -> dict[str, float]:
-    torch.set_num_threads(1)
-    base = Recipe(epochs=3, width=24)
-    without = {
-        "small batches": base._replace(batch_size=500),
-        "flips": base._replace(flips=False),
-        "smoothing": base._replace(smoothing=0.0),
-    }
-    found = {name: judged(each, seed) for name, each in without.items()}
-    rates = [base._replace(lr=rate) for rate in (0.003, 0.006, 0.012)]
-    adamw = [judged(each, seed, optim=adamw_alone) for each in rates]
-    found |= {
-        "Muon": max(adamw),
-        "images that stay": judged(base._replace(padding=1), seed),
-    }
-    whole = judged(base, seed)
-    gains = {name: whole - each for name, each in found.items()}
-    return {"all": whole} | gains
-
-
-# %% [markdown]
-r"""
-## What an image teaches
-
-A step that takes half the time is worth as much as one that teaches twice. Which
-settings of the recipe teach? Each is taken out, the rest left as it is, on 10,000
-images with a network of 16 channels. Seeds, order and images are the same for
-both sides, and AdamW in Muon's place gets the best of its own three rates.
-"""
-
-
-# %%
-def adamw_alone(params: Iterable[Tensor], lr: float) -> CombinedOptimizer:
-    params = list(params)
-    kernels = [param for param in params if param.ndim == 4]
-    rest = [param for param in params if param.ndim < 4]
-    options = {"betas": (0.9, 0.99), "weight_decay": 0}
-    both = AdamW(kernels, lr, **options), AdamW(rest, lr / 2, **options)
-    return CombinedOptimizer(*both)
-
-
-def judged(recipe: Recipe, seed: int, **options: Any) -> float:
-    """Accuracy on 5,000 held-out images after training on 10,000."""
+    """Accuracy on 5,000 held-out images after training on 5,000."""
     learn = fast_learner(
         recipe,
-        x[:10_000],
-        kinds[:10_000],
+        x[:5_000],
+        kinds[:5_000],
         seed,
         **{"valid": held, "metrics": [Accuracy()], "defaults": []} | options,
     )
@@ -656,10 +606,15 @@ def judged(recipe: Recipe, seed: int, **options: Any) -> float:
 def worth(seed: int) -> dict[str, float]:
     torch.set_num_threads(1)
     base = Recipe(epochs=3, width=16)
-    rates = [base._replace(lr=rate) for rate in (0.003, 0.006, 0.012)]
+
+    def best(rates: Iterable[float], batch_size: int, **options: Any) -> float:
+        """The best rate's accuracy."""
+        changed = (base._replace(lr=r, batch_size=batch_size) for r in rates)
+        return max(judged(each, seed, **options) for each in changed)
+
     without = {
-        "Muon": max(judged(each, seed, optim=adamw_alone) for each in rates),
-        "small batches": judged(base._replace(batch_size=500), seed),
+        "Muon": best((0.003, 0.006, 0.012), 125, optim=adamw_alone),
+        "small batches": best((0.014, 0.03, 0.06), 500),
         "flips": judged(base._replace(flips=False), seed),
         "smoothing": judged(base._replace(smoothing=0.0), seed),
         "images that stay": judged(base._replace(padding=1), seed),
@@ -669,6 +624,26 @@ def worth(seed: int) -> dict[str, float]:
     low = judged(base._replace(low_precision=True), seed) - whole
     return {"all": whole} | gains | {"bfloat16": low}
 
+
+# %% [markdown]
+r"""
+| taken out | accuracy that is lost |
+| --- | ---: |
+| small batches | {record}`worth.small batches:.1%` |
+| Muon | {record}`worth.Muon:.1%` |
+| smoothing | {record}`worth.smoothing:.1%` |
+| flips | {record}`worth.flips:.1%` |
+| moved images put in | {record}`worth.images that stay:.1%` |
+
+In so short a training it is the number of steps that counts, and what a step is
+worth: batches of 500 make a quarter of the steps, and no rate of the three makes
+up for it. Muon is worth more than its deviation, on each of the seeds. What
+changes images costs: there is no time to learn by heart, so there is nothing to
+be remedied. That holds for the flips as well, on every seed. Yet the recipe has
+them: it was frozen before this was measured, and the leaderboard had begun with
+it. What is frozen stays, or it never was. Products in half the bits cost, too:
+{record}`worth.bfloat16:.1%`, for steps that take little more than half the time.
+"""
 
 # %% [markdown]
 r"""
@@ -849,7 +824,7 @@ assert parts["optimizer"] < parts["forward"] + parts["backward"]
 r"""
 The optimizer is the smallest part here, so a fused one cannot give back much.
 
-**3.** Blow up the log: write a function that is given the lines of the log and the
+**3.** Guard the log: write a function that is given the lines of the log and the
 seeds that a record has, and names each seed that was looked at more than once.
 """
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from groundup import nn
 
-NAMES = ["Dropout", "Dropout2d"]
+NAMES = ["Dropout"]
 names = pytest.mark.parametrize("name", NAMES)
 
 
@@ -49,15 +49,6 @@ def test_dropout_has_torchs_bits(shape, p, training, inplace, dtype, seed):
     check("Dropout", shape, p, training, inplace, dtype, seed)
 
 
-@pytest.mark.earns("torch.nn.Dropout2d")
-@given(
-    shape=st.lists(st.integers(0, 4), min_size=4, max_size=4),
-    **CALLS,
-)
-def test_dropout2d_has_torchs_bits(shape, p, training, inplace, dtype, seed):
-    check("Dropout2d", shape, p, training, inplace, dtype, seed)
-
-
 @names
 def test_signatures_and_prints_are_torchs(name):
     ours, theirs = (getattr(home, name) for home in (nn, torch.nn))
@@ -87,10 +78,3 @@ def test_nothing_is_dropped_in_evaluation_and_a_copy_keeps_the_mode(name):
     layer = copy.deepcopy(getattr(nn, name)(0.9).eval())
     assert layer(x) is x
     assert not torch.equal(layer.train()(x), x)
-
-
-def test_channels_are_dropped_whole_and_each_image_has_its_own():
-    torch.manual_seed(0)
-    y = nn.Dropout2d(0.5)(torch.ones(64, 8, 3, 3)).flatten(2)
-    assert ((y == 0).all(2) | (y == 2).all(2)).all()
-    assert len(torch.unique(y[..., 0], dim=0)) > 50

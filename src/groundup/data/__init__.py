@@ -1,6 +1,10 @@
 # Extracted from book/; edit the chapters.
 """The public names of groundup.data."""
 
+from groundup.data.affine import affine_grid as affine_grid
+from groundup.data.affine import random_affine as random_affine
+from groundup.data.affine import random_rotation as random_rotation
+from groundup.data.affine import sample as sample
 from groundup.data.alternating import (
     AlternatingFlipLoader as AlternatingFlipLoader,
 )
@@ -15,6 +19,7 @@ from groundup.data.collate import default_collate as default_collate
 from groundup.data.collate import default_convert as default_convert
 from groundup.data.collate import map_batch as map_batch
 from groundup.data.collate import to_device as to_device
+from groundup.data.color import color_jitter as color_jitter
 from groundup.data.dataset import ConcatDataset as ConcatDataset
 from groundup.data.dataset import Dataset as Dataset
 from groundup.data.dataset import TensorDataset as TensorDataset

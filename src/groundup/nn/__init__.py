@@ -8,12 +8,18 @@ from groundup.nn.activation import ReLU as ReLU
 from groundup.nn.adaptive import AdaptiveAvgPool1d as AdaptiveAvgPool1d
 from groundup.nn.adaptive import AdaptiveMaxPool1d as AdaptiveMaxPool1d
 from groundup.nn.adaptive import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+from groundup.nn.channel_dropout import AlphaDropout as AlphaDropout
+from groundup.nn.channel_dropout import Dropout1d as Dropout1d
+from groundup.nn.channel_dropout import Dropout2d as Dropout2d
+from groundup.nn.channel_dropout import Dropout3d as Dropout3d
+from groundup.nn.channel_dropout import (
+    FeatureAlphaDropout as FeatureAlphaDropout,
+)
 from groundup.nn.container import ModuleList as ModuleList
 from groundup.nn.container import Sequential as Sequential
 from groundup.nn.conv import EDGES as EDGES
 from groundup.nn.conv import Conv2d as Conv2d
 from groundup.nn.dropout import Dropout as Dropout
-from groundup.nn.dropout import Dropout2d as Dropout2d
 from groundup.nn.dropout import DropoutBase as DropoutBase
 from groundup.nn.flatten import Flatten as Flatten
 from groundup.nn.folding import Fold as Fold

@@ -1,14 +1,14 @@
 # Extracted from book/4_convnets/5_remedies.py; edit it there.
-"""Layers that leave numbers, or whole channels, out while training."""
+"""Layers that leave numbers out while training."""
 
 from torch import Tensor
 
-from groundup.nn.functional.dropping import check_chance, dropout, dropout2d
+from groundup.nn.functional.dropping import check_chance, dropout
 from groundup.nn.module import Module
 
 
 class DropoutBase(Module):
-    """Layers that differ in what they drop."""
+    """A chance, and whether the input itself is changed."""
 
     def __init__(self, p: float = 0.5, inplace: bool = False):
         check_chance(p)
@@ -25,11 +25,3 @@ class Dropout(DropoutBase):
     def forward(self, input: Tensor) -> Tensor:
         """Any shape."""
         return dropout(input, self.p, self.training, self.inplace)
-
-
-class Dropout2d(DropoutBase):
-    """Whole channels are left out while training."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(n, c, h, w)."""
-        return dropout2d(input, self.p, self.training, self.inplace)

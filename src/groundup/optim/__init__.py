@@ -24,3 +24,13 @@ from groundup.optim.rmsprop import rmsprop_step as rmsprop_step
 from groundup.optim.several import CombinedOptimizer as CombinedOptimizer
 from groundup.optim.sgd import SGD as SGD
 from groundup.optim.sgd import sgd_step as sgd_step
+from groundup.optim.swa_utils import AveragedModel as AveragedModel
+from groundup.optim.swa_utils import get_ema_avg_fn as get_ema_avg_fn
+from groundup.optim.swa_utils import (
+    get_ema_multi_avg_fn as get_ema_multi_avg_fn,
+)
+from groundup.optim.swa_utils import get_swa_avg_fn as get_swa_avg_fn
+from groundup.optim.swa_utils import (
+    get_swa_multi_avg_fn as get_swa_multi_avg_fn,
+)
+from groundup.optim.swa_utils import update_bn as update_bn

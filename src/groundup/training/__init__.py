@@ -4,16 +4,6 @@
 from groundup.training.annealing import Anneal as Anneal
 from groundup.training.annealing import progress_of as progress_of
 from groundup.training.average import EMA as EMA
-from groundup.training.average import AveragedModel as AveragedModel
-from groundup.training.average import get_ema_avg_fn as get_ema_avg_fn
-from groundup.training.average import (
-    get_ema_multi_avg_fn as get_ema_multi_avg_fn,
-)
-from groundup.training.average import get_swa_avg_fn as get_swa_avg_fn
-from groundup.training.average import (
-    get_swa_multi_avg_fn as get_swa_multi_avg_fn,
-)
-from groundup.training.average import update_bn as update_bn
 from groundup.training.callback import CANCELS as CANCELS
 from groundup.training.callback import Callback as Callback
 from groundup.training.callback import Cancel as Cancel

@@ -13,14 +13,20 @@ from groundup.nn.functional.adaptive import (
     adaptive_max_pool2d as adaptive_max_pool2d,
 )
 from groundup.nn.functional.affine import linear as linear
+from groundup.nn.functional.alpha_dropping import LOWEST as LOWEST
+from groundup.nn.functional.alpha_dropping import alpha_dropout as alpha_dropout
+from groundup.nn.functional.alpha_dropping import (
+    feature_alpha_dropout as feature_alpha_dropout,
+)
 from groundup.nn.functional.binary import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
 )
 from groundup.nn.functional.binary import logsigmoid as logsigmoid
+from groundup.nn.functional.channel_dropping import dropout1d as dropout1d
+from groundup.nn.functional.channel_dropping import dropout2d as dropout2d
+from groundup.nn.functional.channel_dropping import dropout3d as dropout3d
 from groundup.nn.functional.convolution import conv2d as conv2d
-from groundup.nn.functional.dropping import channel_noise as channel_noise
 from groundup.nn.functional.dropping import dropout as dropout
-from groundup.nn.functional.dropping import dropout2d as dropout2d
 from groundup.nn.functional.folding import fold as fold
 from groundup.nn.functional.folding import unfold as unfold
 from groundup.nn.functional.loss import cross_entropy as cross_entropy

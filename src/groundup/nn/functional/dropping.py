@@ -1,8 +1,6 @@
 # Extracted from book/4_convnets/5_remedies.py; edit it there.
 """Dropout: numbers that are left out at random while training."""
 
-import warnings
-
 import torch
 from torch import Tensor
 
@@ -35,28 +33,3 @@ def dropout(
     """Each number is 0 with a chance of `p`, else by 1 / (1 - p) larger."""
     check_chance(p)
     return dropped(input, torch.empty_like(input), p, training, inplace)
-
-
-def channel_noise(input: Tensor) -> Tensor:
-    """Room for a number for each channel of each image: (n, c, 1, ...)."""
-    if input.ndim < 2:
-        shape = (*input.shape,)
-        raise RuntimeError(f"expected (n, c, ...), got {shape}")
-    n, c, *places = input.shape
-    return input.new_empty(n, c, *(1 for _ in places))
-
-
-def dropout2d(
-    input: Tensor,
-    p: float = 0.5,
-    training: bool = True,
-    inplace: bool = False,
-) -> Tensor:
-    """As `dropout`, for whole channels of each image: (n, c, h, w)."""
-    check_chance(p)
-    if input.ndim != 4:
-        message = f"expected (n, c, h, w), got {(*input.shape,)}"
-        if input.ndim == 3:
-            message += ": taken for (n, c, l); dropout1d is meant for it"
-        warnings.warn(message, stacklevel=2)
-    return dropped(input, channel_noise(input), p, training, inplace)

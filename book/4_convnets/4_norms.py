@@ -798,6 +798,7 @@ def convolutional(
     return Sequential(*layers, *end)
 
 
+# %%
 FACTORS = 0.1, 0.3, 1.0, 3.0, 10.0
 SIZES, NORMS = (2, 8, 32, 128), ("none", "batch", "layer", "group", "instance")
 CASES = {f"{kind} {n}": (kind, n, {}) for kind in NORMS for n in SIZES}
@@ -817,6 +818,14 @@ def best(name: str, seed: int) -> tuple[float, float, Sequential]:
     return max(tried, key=lambda each: each[:2])
 
 
+# %% [markdown]
+r"""
+Afterwards the running averages may be exchanged for the statistics of all images:
+is what was lost the averages' fault?
+"""
+
+
+# %%
 def renew(model: Sequential, rows: slice) -> Sequential:
     """Give the norms the statistics of all rows in place of running ones."""
     for layer in model:

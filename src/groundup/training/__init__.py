@@ -35,6 +35,9 @@ from groundup.training.metrics import Mean as Mean
 from groundup.training.metrics import Metric as Metric
 from groundup.training.metrics import Precision as Precision
 from groundup.training.metrics import Recall as Recall
+from groundup.training.precision import GradScaler as GradScaler
+from groundup.training.precision import MixedPrecision as MixedPrecision
+from groundup.training.precision import autocast as autocast
 from groundup.training.progress import Progress as Progress
 from groundup.training.recorder import Recorder as Recorder
 from groundup.training.regularize import Augment as Augment

@@ -83,8 +83,8 @@ def network(
 # %% [markdown]
 r"""
 `norm` and what comes `before` the linear layers are for later, and so are a few
-arguments of the function that trains: what they stand for is built on the way. Each seed has its own images, its own first
-weights and its own order.
+arguments of the function that trains: what they stand for is built on the way.
+Each seed has its own images, its own first weights and its own order.
 """
 
 
@@ -135,8 +135,8 @@ left is the gap, {term}`overfitting`. The remedies have an order: what adds
 knowledge comes before what takes freedom away, and a smaller net comes last.
 
 How large a difference can be seen at all? The last number is the standard error of
-the share of 5,000 images: half a point. One run with a remedy and one without say nothing about a remedy
-that is worth a point. So each is a *paired* difference over five seeds: what a seed's
+the share of 5,000 images: half a point. One run with a remedy and one without say
+nothing about a remedy that is worth a point. So each is a *paired* difference over five seeds: what a seed's
 luck gives to both sides drops out. The runs are a record, and share one rate and
 640 steps, unless it is said otherwise.
 
@@ -361,10 +361,9 @@ first.seen[:16]
 
 # %% [markdown]
 r"""
-Shifts are worth {record}`remedies.crop - plain:.1%` here, drawn once for a batch
-{record}`remedies.crop of a batch - plain:.1%`; mirroring
-{record}`remedies.flip - plain:.1%`, and hiding a square
-{record}`remedies.erase - plain:.1%`.
+Shifts are worth {record}`remedies.crop - plain:.1%` here, where clothes are centred
+and the training is short; mirroring {record}`remedies.flip - plain:.1%`, and hiding a
+square {record}`remedies.erase - plain:.1%`.
 
 ## Architecture
 
@@ -799,7 +798,7 @@ harmed
 r"""
 A remedy that hurts. This network has never seen a mirror image: every shoe of
 the data points to the left. For one that has, the second view is of some use, as
-the last line of the table below says.
+is seen at the end.
 
 ## All of them, counted
 """

@@ -196,8 +196,7 @@ mixed = [torch.ones(1), torch.ones(1).double(), torch.ones(1).long(), "same"]
 
 # %% [markdown]
 r"""
-Numbers of 64 bits were asked for by somebody and are left alone, and so are whole
-numbers.
+Doubles were asked for by somebody and are left alone, and so are whole numbers.
 
 Now the table has to come between the program and its operations. torch has a place
 for that: a `TorchFunctionMode` is told of every function of torch that is called
@@ -383,7 +382,6 @@ for ax, power in zip(axes, (0, 16)):
 axes[0].text(-12.7, axes[0].get_ylim()[1] * 0.8, "becomes 0")
 axes[0].text(4.95, axes[0].get_ylim()[1] * 0.8, "inf")
 axes[1].set_xlabel("gradient, power of ten")
-figure.tight_layout()
 plt.show()
 
 # %% [markdown]
@@ -580,7 +578,7 @@ class GradScaler(GradScaler):
 
 # %% [markdown]
 r"""
-The update. The product is rounded once, from 64 bits, as torch's is, and a factor
+The update. The product is rounded once, from a double, as torch's is, and a factor
 that would be infinite is not taken. The count of good steps begins anew at each
 change, at an overflow too. One published implementation forgets that: the factor
 then doubles sooner than it should, and overflows again.
@@ -926,7 +924,7 @@ first lever that one pulls.
 ## Three ways to go wrong
 
 **Clip, then unscale.** Two well-known programs did. The norm that is clipped is
-65,536 times too large, so every gradient is cut down to `max_norm`, and then
+$2^{16}$ times too large, so every gradient is cut down to `max_norm`, and then
 divided: training goes on with gradients that are next to nothing. The norm that
 clipping returns gives it away: it has to be the one that 32 bits give.
 """

@@ -1,7 +1,9 @@
 """groundup.data.alternating: each image mirrored in every second epoch."""
 
+import ast
 import itertools
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -193,3 +195,33 @@ def test_what_does_not_fit_is_refused_with_both_shapes(images, flipped):
         flip_where(images, flipped)
     for shape in (images.shape, flipped.shape):
         assert str((*shape,)) in str(caught.value)
+
+
+def test_the_chapter_reasons_from_what_its_records_hold():
+    home = Path(__file__).parents[2] / "book" / "4_convnets"
+    tree = ast.parse((home / "7_paper.py").read_text("utf-8"))
+    held = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("RANDOM", "ALTERNATING", "PILOT", "BEST")
+    }
+    flips, pilot = (
+        json.loads((home / f"7_paper.{name}.json").read_text("utf-8"))
+        for name in ("flips", "pilot")
+    )
+    for name in ("RANDOM", "ALTERNATING"):
+        kept = [run[name.lower()] for run in flips["values"].values()]
+        assert [round(200 * percent) for percent in kept] == [*held[name]]
+    best = held["BEST"]
+    for kind, lr in best.items():
+        means = {r: pilot["mean"][f"{kind} {r}"] for r in (0.01, 0.03, 0.1)}
+        assert max(means, key=means.get) == lr, kind
+    gaps = [
+        run[f"alternating {best['alternating']}"]
+        - run[f"random {best['random']}"]
+        for run in pilot["values"].values()
+    ]
+    assert [round(gap, 3) for gap in gaps] == [*held["PILOT"]]
+    assert len(flips["values"]) == flips["seeds"]

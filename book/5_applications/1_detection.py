@@ -239,7 +239,7 @@ iou.diagonal()
 r"""
 Four pixels to the right cost the large box little, the small one most of its
 score; measured in eighths, the small one has what it had. This is the *intersection
-over union*, {term}`IoU`. By custom 0.5 is called a hit and 0.75 a good one.
+over union*, {term}`IoU`. By custom a half is called a hit, three quarters a good one.
 
 ## Asking at many places
 
@@ -290,7 +290,7 @@ anchor comes near enough to be called a hit.
 
 An anchor that shares half or more with a digit answers for it. One that shares
 less than 0.4 with all of them says *nothing here*. What of those between? An
-anchor with 0.49 looks at nearly the same pixels as one with 0.51. To punish it
+anchor just below a half looks at nearly the same pixels as one just above. To punish it
 for seeing the digit teaches nonsense, so the loss leaves it out: it is in the
 *ignore zone*.
 
@@ -867,7 +867,7 @@ reached
 r"""
 None of these digits was seen in training. Most are found and named; what costs are
 the last pixels of the box. Of a digit 16 pixels high and wide, a box one pixel too
-large on each side has an IoU of 0.79.
+large on each side has an IoU of about four fifths.
 
 ## Three ways to a wrong number
 
@@ -933,7 +933,7 @@ A third: half of one box is shared, and one and a half boxes are covered.
 :::
 
 :::{dropdown} Why may the anchors of the ignore zone say what they like?
-They see nearly the same pixels as the best ones. Whether 0.49 or 0.51 is shared is
+They see nearly the same pixels as the best ones. Whether a little less or more than half is shared is
 not a difference in what is there, and NMS drops what they say twice.
 :::
 
@@ -962,7 +962,7 @@ assert_close(average_precision(order, six, 3).item(), paper)
 r"""
 **2. Four bugs.** A published notebook (*a*) decodes the sizes of boxes from the
 numbers of their centres, (*b*) changes the boxes that it is given, (*c*) weights
-the *yes* by 0.75 where the paper has 0.25, and (*d*) leaves every anchor of a
+the *yes* by $1 - \alpha$ where the paper has $\alpha$, and (*d*) leaves every anchor of a
 picture without objects out of the loss. Which of our checks notices each? Plant
 them.
 """

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
-from torch.testing._internal.common_methods_invocations import op_db
 
 from groundup.nn import functional
+from tests.nn.samples import check_samples
 
 every_dtype = pytest.mark.parametrize(
     "dtype",
@@ -17,31 +17,10 @@ every_dtype = pytest.mark.parametrize(
 )
 
 
-def check_samples(ours, name: str, dtype: torch.dtype) -> None:
-    """Values, dtypes and gradients over torch's samples of a function."""
-    (op,) = (op for op in op_db if op.name == f"nn.functional.{name}")
-    grad = dtype in (torch.float32, torch.float64)
-    samples = list(op.sample_inputs("cpu", dtype, requires_grad=grad))
-    assert samples
-    for sample in samples:
-        arguments = sample.input, *sample.args
-        actual = ours(*arguments, **sample.kwargs)
-        expected = getattr(F, name)(*arguments, **sample.kwargs)
-        coarse = dtype == torch.bfloat16 and expected.numel()
-        scale = float(expected.abs().max()) if coarse else 0.0
-        assert_close(actual, expected, rtol=1e-4, atol=1e-5 + 0.02 * scale)
-        if grad:
-            weight = torch.randn_like(expected)
-            assert_close(
-                torch.autograd.grad(actual, arguments, weight),
-                torch.autograd.grad(expected, arguments, weight),
-            )
-
-
 @every_dtype
 @pytest.mark.earns("torch.nn.functional.linear")
 def test_linear_is_torchs(dtype):
-    check_samples(functional.linear, "linear", dtype)
+    check_samples(functional.linear, "nn.functional.linear", dtype, share=0.02)
 
 
 def test_linear_takes_a_weight_for_a_single_unit():
@@ -61,12 +40,12 @@ def test_linear_names_both_shapes_when_they_differ(x, weight):
 @every_dtype
 @pytest.mark.earns("torch.nn.functional.relu")
 def test_rectify_is_torchs_relu(dtype):
-    check_samples(functional.rectify, "relu", dtype)
+    check_samples(functional.rectify, "nn.functional.relu", dtype)
 
 
 @every_dtype
 def test_relu_is_torchs(dtype):
-    check_samples(functional.relu, "relu", dtype)
+    check_samples(functional.relu, "nn.functional.relu", dtype)
 
 
 special = [-torch.inf, -1.0, -0.0, 0.0, 1.0, torch.inf, torch.nan]

@@ -1,9 +1,7 @@
 """Batch normalisation as layers: torch is the judge, on its own samples."""
 
-import ast
 import copy
 import inspect
-import json
 
 import pytest
 import torch
@@ -11,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from _config.chapters.files import BOOK
 from groundup import nn
 from tests.nn.torch_samples import run, samples
 
@@ -291,22 +288,3 @@ def test_the_layer_and_the_function_agree():
         assert_close(layer(x), y)
     assert_close(held, [layer.running_mean, layer.running_var])
     assert_close(layer.eval()(x), nn.functional.batch_norm(x, *held))
-
-
-def test_the_rates_in_the_chapter_are_those_that_its_record_found():
-    (path,) = BOOK.glob("4_convnets/*_norms.py")
-    kept = json.loads(path.with_suffix(".rates.json").read_text())
-    tree = ast.parse(path.read_text())
-    values = {
-        target.id: ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name) and target.id in ("BEST", "SIZES")
-    }
-    written = {
-        f"{line} {size}": factor
-        for line, factors in values["BEST"].items()
-        for size, factor in zip(values["SIZES"], factors, strict=True)
-    }
-    assert written == kept["values"]["0"]

@@ -388,6 +388,11 @@ def test_options_and_a_disabled_scaler_do_as_in_torch(options):
     assert found[0] == found[1]
 
 
+def test_a_factor_does_not_grow_to_infinity():
+    options = {"init_scale": 1.7e38, "growth_factor": 4.0}
+    assert_same_play(["sp", "sp", "xsp", "sp"], growth_interval=1, **options)
+
+
 def test_a_step_needs_a_loss_that_was_scaled_and_gradients():
     for kind in (GradScaler, torch.amp.GradScaler):
         script = Script(kind)

@@ -164,6 +164,19 @@ def test_gradients_are_right_and_have_gradients(name, args):
     assert gradgradcheck(lambda x: getattr(functional, name)(x, *args), x)
 
 
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [("layer_norm", ([6, 64],)), ("group_norm", (2,)), ("instance_norm", ())],
+)
+def test_examples_far_from_zero_keep_their_digits(name, args):
+    """Where E[x^2] - E[x]^2 has no digit left."""
+    torch.manual_seed(0)
+    x = 10_000 + torch.randn(4, 6, 64)
+    ours, theirs = getattr(functional, name), getattr(F, name)
+    found, expected = ours(x, *args).double(), theirs(x.double(), *args)
+    assert_close(found, expected, rtol=0, atol=1e-2)
+
+
 ones = torch.ones
 
 

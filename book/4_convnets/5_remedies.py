@@ -872,7 +872,6 @@ FOUND = {
     "all, 20000 images, mirrored too": (3.1, 0.6),
 }
 assert FOUND["all, 20000 images, mirrored too"][0] >= 3
-
 HALF = 3.182 / 4**0.5  # of a 95 % interval of a mean, in deviations
 
 # %% alt="A bar for each remedy, in points against the plain network, with whiskers. More images and all remedies together reach furthest to the right; most single ones end within a point of zero; a smaller net reaches to the left." tags=["hide-input"]
@@ -898,9 +897,8 @@ times the images and nothing else gave {record}`remedies.20000 images - plain:.1
 both together {record}`remedies.all, 20000 images, mirrored too - plain:.1%`. The order
 that the chapter follows is in these numbers: first get more data.
 
-Grey bars are within the noise: their whiskers reach zero. What is grey may be worth something elsewhere. All runs share one learning rate
-and a short training, which suit the plain network; noise that hinders learning by
-heart asks for more steps, and these are few.
+Grey is within the noise here, and may be worth something elsewhere. All runs share
+one learning rate and a short training, which suit the plain network.
 """
 
 # %% [markdown]

@@ -1,6 +1,8 @@
 """What makes training harder, and leaves validation as it is."""
 
+import ast
 import hashlib
+import json
 from functools import partial
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from _config.chapters.files import BOOK
 from groundup.data.augment import random_crop, random_flip
 from groundup.data.tensor_loader import TensorLoader
 from groundup.nn.container import Sequential
@@ -239,3 +242,23 @@ def test_mixing_comes_after_augmentation():
     learn.fit(1)
     kinds = [type(each) for each in learn.active]
     assert kinds.index(Augment) < kinds.index(MixUp)
+
+
+def test_what_was_found_in_the_chapter_is_what_its_record_holds():
+    (path,) = BOOK.glob("4_convnets/*_remedies.py")
+    kept = json.loads(path.with_suffix(".remedies.json").read_text())
+    (found,) = (
+        ast.literal_eval(node.value)
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id == "FOUND"
+    )
+    measured = {
+        name: tuple(
+            round(100 * kept[part][f"{name} - plain"], 1)
+            for part in ("mean", "deviation")
+        )
+        for name in found
+    }
+    assert found == measured

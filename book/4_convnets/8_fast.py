@@ -115,7 +115,7 @@ layer does as many multiplications, and what comes out is a quarter.
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """Squares of r x r pixels as channels: (*, c, h r, w r) -> (*, c r r, h, w)."""
+    """Squares of r x r pixels as channels: (*, c, h r, w r) -> c r r, h, w."""
     r, (*outer, c, h, w) = downscale_factor, input.shape
     if r < 1 or h % r or w % r:
         raise RuntimeError(f"no squares of {r} x {r} in images of {h} x {w}")

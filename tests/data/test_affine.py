@@ -5,15 +5,16 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
 from groundup.data.affine import (
     affine_grid,
     random_affine,
     random_rotation,
     sample,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from torch.testing import assert_close
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -5,7 +5,6 @@ import inspect
 
 import pytest
 import torch
-from groundup.optim.swa_utils import AveragedModel
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim import swa_utils as theirs
@@ -13,6 +12,7 @@ from torch.testing import assert_close
 
 from groundup import nn
 from groundup.optim import swa_utils as ours
+from groundup.optim.swa_utils import AveragedModel
 
 FUNCTIONS = ["get_ema_avg_fn", "get_swa_avg_fn"]
 MULTI = ["get_ema_multi_avg_fn", "get_swa_multi_avg_fn"]

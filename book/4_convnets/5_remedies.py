@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-import matplotlib.pyplot as plt
 import torch
 from torch import Tensor
 
@@ -875,8 +874,10 @@ assert FOUND["all, 20000 images, mirrored too"][0] >= 3
 HALF = 2.776 / 5**0.5  # of a 95 % interval of a mean, in deviations
 
 # %% alt="A bar for each remedy, in points against the plain network, with whiskers. More images and all remedies together reach furthest to the right; most single ones end within a point of zero; a smaller net reaches to the left." tags=["hide-input"]
+import matplotlib.pyplot as plt
+
 ax = plt.figure(figsize=(5.4, 4.8)).gca()
-for i, (name, (mean, deviation)) in enumerate(FOUND.items()):
+for i, (mean, deviation) in enumerate(FOUND.values()):
     clear = abs(mean) > HALF * deviation
     options = {"color": "C0" if clear else "0.6", "ecolor": "C1"}
     ax.barh(i, mean, xerr=HALF * deviation, capsize=2, **options)

@@ -531,7 +531,8 @@ rate too high for it. A difference remains. Standardised pixels gain
 {record}`starts.GeneralReLU - standardised:.1%` more. LSUV adds nothing to it:
 {record}`starts.LSUV - GeneralReLU:.1%`. Where nobody has taken the mean off, the general
 ReLU and LSUV together gain {record}`starts.LSUV, raw - raw:.1%`; LSUV's part of it is
-{record}`starts.LSUV, raw - GeneralReLU, raw:.1%`. And standardised pixels are worth {record}`starts.LSUV - LSUV, raw:.1%` after it: no more than the noise.
+{record}`starts.LSUV, raw - GeneralReLU, raw:.1%`. And standardised pixels are worth
+{record}`starts.LSUV - LSUV, raw:.1%` after it: no more than the noise.
 
 ## What we built
 

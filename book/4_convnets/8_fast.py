@@ -570,8 +570,8 @@ r"""
 A step of the program takes {record}`compiled.compiled / as it is:.2f` times as long
 as one of the model as it is, and writing it as long as
 {record}`compiled.steps that compiling takes:.0f` steps. The lever is not worth
-pulling for this network on this machine; and nothing
-says that of another. The record can be measured on yours.
+pulling for this network on this machine, which says nothing of others. The record
+can be measured on yours.
 
 ## What an image teaches
 

@@ -514,11 +514,11 @@ for step in steps.values():
     step()
 times = best_times(steps, turns=10)
 shares = [each / times["the textbook's way"] for each in times.values()]
-figure, ax = plt.subplots(figsize=(5, 2.4), layout="constrained")
+figure, ax = plt.subplots(figsize=(4, 2.4), layout="constrained")
 bars = ax.barh([*times], shares)
 ax.bar_label(bars, [f"{share:.2f}" for share in shares], padding=3)
 ax.invert_yaxis()
-ax.set(xlabel="time of a step, textbook = 1", xlim=(0, 1.25))
+ax.set(xlabel="time of a step, textbook = 1", xlim=(0, 1.3))
 plt.show()
 
 # %% [markdown]

@@ -135,7 +135,7 @@ pools = [{bytes(i) for i in x.numpy()} for x in (images, test_images)]
 assert_equal(len(pools[0] & pools[1]), 0)
 len(pools[0]), len(pools[1])
 
-# %% alt="Four scenes in a row, each with one to four handwritten digits of different sizes at different places, and a thin box around the ink of each digit with its label." tags=["hide-input"]
+# %% alt="Four scenes, each with one to four handwritten digits of different sizes at different places, and a thin box around the ink of each digit with its label." tags=["hide-input"]
 INK = plt.matplotlib.colors.LinearSegmentedColormap.from_list(
     "ink", [(*plt.matplotlib.colors.to_rgb("C0"), a) for a in (0, 0.6)]
 )
@@ -153,8 +153,8 @@ def outline(ax, box: Tensor, text: object = "", color: str = "C1", **style):
     ax.text(x1 + 1, y1 - 1, text, color=color, fontsize=9, va="bottom")
 
 
-figure, axes = plt.subplots(1, 4, figsize=(5.6, 1.6))
-for i, ax in enumerate(axes):
+figure, axes = plt.subplots(2, 2, figsize=(4, 4), layout="constrained")
+for i, ax in enumerate(axes.flat):
     show_scene(ax, scenes[i])
     for box, label in zip(boxes[i], labels[i].tolist()):
         if label >= 0:
@@ -330,17 +330,17 @@ kinds = {"digit": answers >= 0, "ignored": answers == -2, "none": answers == -1}
 {name: round(each.float().mean().item(), 3) for name, each in kinds.items()}
 
 # %% alt="Four copies of one scene. In the first, a grid of eight by eight dots and the three anchors of one place: a narrow, a small and a large one. In the second, the anchors that answer for a digit, close around each. In the third, those that are ignored, further off. In the fourth, some of those that answer that there is nothing." tags=["hide-input"]
-figure, axes = plt.subplots(1, 4, figsize=(5.6, 1.7))
+figure, axes = plt.subplots(2, 2, figsize=(4, 4.3), layout="constrained")
 shown = {"asked": torch.arange(192) // 3 == 27}
 shown |= {name: each[3] for name, each in kinds.items()}
-for ax, (name, rows) in zip(axes, shown.items()):
+for ax, (name, rows) in zip(axes.flat, shown.items()):
     show_scene(ax, scenes[3])
     for anchor in anchors[rows][:: max(1, int(rows.sum()) // 12)]:
         outline(ax, anchor, lw=0.8)
     ax.set_title(name, fontsize=10)
     ax.set(xlim=(0, 64), ylim=(64, 0))
 centres = (anchors[::3, :2] + anchors[::3, 2:]) / 2
-axes[0].plot(*centres.T, ".", ms=2, color="0.5")
+axes[0, 0].plot(*centres.T, ".", ms=2, color="0.5")
 plt.show()
 
 # %% [markdown]
@@ -726,7 +726,7 @@ sum(len(each["scores"]) for each in found) / len(found)
 
 # %% alt="Two copies of a test scene. On the left many boxes lie over each other around every digit; on the right one box is left for each digit, with its label." tags=["hide-input"]
 i = int((test_scenes[2] >= 0).sum(1).argmax())
-figure, axes = plt.subplots(1, 2, figsize=(5.4, 2.8))
+figure, axes = plt.subplots(1, 2, figsize=(4.4, 2.5))
 before = [all_boxes[i][likely[i] > 0.33], kind[i][likely[i] > 0.33]]
 after = found[i]["scores"] > 0.33
 after = [found[i]["boxes"][after], found[i]["labels"][after]]

@@ -142,7 +142,8 @@ INK = plt.matplotlib.colors.LinearSegmentedColormap.from_list(
 
 
 def show_scene(ax, scene: Tensor) -> None:
-    ax.imshow(scene.numpy(), cmap=INK, extent=(0, *scene.shape[::-1], 0))
+    place = {"extent": (0, *scene.shape[::-1], 0), "interpolation": "none"}
+    ax.imshow(scene.numpy(), cmap=INK, **place)
     ax.set(xticks=[], yticks=[])
 
 
@@ -156,9 +157,8 @@ def outline(ax, box: Tensor, text: object = "", color: str = "C1", **style):
 figure, axes = plt.subplots(2, 2, figsize=(4, 4), layout="constrained")
 for i, ax in enumerate(axes.flat):
     show_scene(ax, scenes[i])
-    for box, label in zip(boxes[i], labels[i].tolist()):
-        if label >= 0:
-            outline(ax, box, label)
+    for j in present[i].nonzero().flatten().tolist():
+        outline(ax, boxes[i, j], labels[i, j].item())
 plt.show()
 
 # %% [markdown]
